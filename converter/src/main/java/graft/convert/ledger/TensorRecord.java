@@ -1,0 +1,46 @@
+package graft.convert.ledger;
+
+import graft.formats.tensor.TensorInfo;
+
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * What a conversion did to one tensor or, for adapters, to one module.
+ *
+ * @param name tensor or module, as in the source
+ * @param shape extents of the source tensor, or of ΔW for a module
+ * @param dtype element type of the source
+ * @param treatment what was done: {@code reduced}, {@code sparse}, {@code whole}, {@code dropped},
+ *     …
+ * @param bytesIn bytes in the source
+ * @param bytesOut bytes in the output; 0 if dropped
+ * @param figures measured numbers by name, as far as they apply: {@code rank}, {@code nonZeros},
+ *     {@code relativeError} (‖x − x̂‖/‖x‖, Frobenius), {@code energyKept} (share of ‖x‖²), {@code
+ *     maxAbsError}, {@code roundingError} (relative, of the cast to the stored type alone)
+ */
+public record TensorRecord(
+        String name,
+        String shape,
+        String dtype,
+        String treatment,
+        long bytesIn,
+        long bytesOut,
+        Map<String, Number> figures) {
+    public TensorRecord {
+        figures = new TreeMap<>(figures);
+    }
+
+    /** The record of a tensor that keeps its own shape and type in the ledger. */
+    public static TensorRecord of(
+            TensorInfo info, String treatment, long bytesOut, Map<String, Number> figures) {
+        return new TensorRecord(
+                info.name(),
+                info.shape().toString(),
+                info.dtype().name(),
+                treatment,
+                info.bytes(),
+                bytesOut,
+                figures);
+    }
+}

@@ -1,0 +1,141 @@
+package graft.formats.io;
+
+import org.jspecify.annotations.Nullable;
+
+import java.io.IOException;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.UUID;
+
+/**
+ * A file or folder that appears under its final name whole or not at all.
+ *
+ * <p>Work goes to {@link #path}, a unique temporary beside the final name, so that the rename in
+ * {@link #commit} stays within one file system. {@link #close} without {@code commit} removes the
+ * temporary and leaves the final name as it was. Not thread-safe; the files inside may be written
+ * by any thread.
+ */
+public final class StagedOutput implements AutoCloseable {
+    private final Path target;
+    private final Path temporary;
+    private final boolean replace;
+    private boolean committed;
+
+    private StagedOutput(Path target, Path temporary, boolean replace) {
+        this.target = target;
+        this.temporary = temporary;
+        this.replace = replace;
+    }
+
+    /**
+     * A folder to fill.
+     *
+     * @param replace whether an existing {@code target} is replaced by {@code commit}
+     * @throws FileAlreadyExistsException if {@code target} exists and is not to be replaced
+     */
+    public static StagedOutput folder(Path target, boolean replace) throws IOException {
+        var staged = stage(target, replace);
+        Files.createDirectory(staged.temporary);
+        return staged;
+    }
+
+    /** A single file to write; {@link #path} does not exist yet. See {@link #folder}. */
+    public static StagedOutput file(Path target, boolean replace) throws IOException {
+        return stage(target, replace);
+    }
+
+    private static StagedOutput stage(Path target, boolean replace) throws IOException {
+        Path absolute = target.toAbsolutePath().normalize();
+        if (!replace && Files.exists(absolute, LinkOption.NOFOLLOW_LINKS)) {
+            throw new FileAlreadyExistsException(target.toString());
+        }
+        Path parent = absolute.getParent();
+        if (parent == null) {
+            throw new FileAlreadyExistsException(target.toString()); // the root of a file system
+        }
+        Files.createDirectories(parent);
+        return new StagedOutput(absolute, sibling(absolute), replace);
+    }
+
+    private static Path sibling(Path path) {
+        return path.resolveSibling(
+                ".%s.%s.partial".formatted(path.getFileName(), UUID.randomUUID()));
+    }
+
+    /** Where to write. */
+    public Path path() {
+        return temporary;
+    }
+
+    /**
+     * Gives the finished work its final name; an old one, if it may be replaced, is removed after.
+     */
+    public void commit() throws IOException {
+        @Nullable Path old = null;
+        if (replace && Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+            old = sibling(target);
+            move(target, old);
+        }
+        try {
+            move(temporary, target);
+        } catch (IOException e) {
+            if (old != null) {
+                move(old, target);
+            }
+            throw e;
+        }
+        committed = true;
+        if (old != null) {
+            deleteTree(old);
+        }
+    }
+
+    private static void move(Path from, Path to) throws IOException {
+        try {
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+        } catch (AtomicMoveNotSupportedException e) {
+            Files.move(from, to);
+        }
+    }
+
+    /** Removes what was not committed. */
+    @Override
+    public void close() throws IOException {
+        if (!committed) {
+            deleteTree(temporary);
+        }
+    }
+
+    private static void deleteTree(Path root) throws IOException {
+        if (!Files.exists(root, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        Files.walkFileTree(
+                root,
+                new SimpleFileVisitor<>() {
+                    @Override
+                    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+                            throws IOException {
+                        Files.delete(file);
+                        return FileVisitResult.CONTINUE;
+                    }
+
+                    @Override
+                    public FileVisitResult postVisitDirectory(
+                            Path folder, @Nullable IOException error) throws IOException {
+                        if (error != null) {
+                            throw error;
+                        }
+                        Files.delete(folder);
+                        return FileVisitResult.CONTINUE;
+                    }
+                });
+    }
+}

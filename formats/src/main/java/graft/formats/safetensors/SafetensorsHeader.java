@@ -1,0 +1,106 @@
+package graft.formats.safetensors;
+
+import graft.formats.FileSpot;
+import graft.formats.LimitExceededException;
+import graft.formats.MalformedFileException;
+import graft.formats.tensor.TensorInfo;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What the header of one file says, checked against the size of the file.
+ *
+ * @param dataStart byte of the file at which offset 0 lies
+ * @param tensors in the order of their bytes
+ * @param metadata {@code __metadata__}, in the order of the file
+ * @param warnings what was accepted but should not be there
+ */
+record SafetensorsHeader(
+        long dataStart, List<Entry> tensors, Map<String, String> metadata, List<String> warnings) {
+    /** Longest header that any reader accepts (safetensors {@code MAX_HEADER_SIZE}). */
+    static final long MAX_BYTES = 100_000_000;
+
+    static final int PREFIX_BYTES = 8;
+
+    private static final ValueLayout.OfLong U64 =
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /** One tensor and its bytes, {@code begin} to {@code end}, counted from {@code dataStart}. */
+    record Entry(TensorInfo info, long begin, long end) {}
+
+    /**
+     * Reads and checks the header of {@code file}; no byte of tensor data is touched.
+     *
+     * @param name what errors call the file
+     */
+    static SafetensorsHeader read(String name, MemorySegment file) throws IOException {
+        long length = jsonBytes(name, file);
+        long dataStart = PREFIX_BYTES + length;
+        var parsed = HeaderParser.parse(name, file.asSlice(PREFIX_BYTES, length));
+        List<Entry> sorted =
+                parsed.entries().stream()
+                        .sorted(
+                                Comparator.comparingLong(Entry::begin)
+                                        .thenComparingLong(Entry::end))
+                        .toList();
+        checkCoverage(name, dataStart, file.byteSize(), sorted);
+        return new SafetensorsHeader(dataStart, sorted, parsed.metadata(), parsed.warnings());
+    }
+
+    private static long jsonBytes(String name, MemorySegment file) throws IOException {
+        if (file.byteSize() < PREFIX_BYTES) {
+            throw new MalformedFileException(
+                    FileSpot.of(name, 0),
+                    "%d bytes, shorter than the 8-byte header length".formatted(file.byteSize()));
+        }
+        long length = file.get(U64, 0); // u64: above Long.MAX_VALUE it reads negative
+        if (length < 0 || length > MAX_BYTES) {
+            throw new LimitExceededException(
+                    FileSpot.of(name, 0),
+                    "header of %s bytes, limit %d"
+                            .formatted(Long.toUnsignedString(length), MAX_BYTES));
+        }
+        if (length > file.byteSize() - PREFIX_BYTES) {
+            throw new MalformedFileException(
+                    FileSpot.of(name, PREFIX_BYTES),
+                    "header of %d bytes runs past the end (%d); the file is cut short"
+                            .formatted(length, file.byteSize()));
+        }
+        return length;
+    }
+
+    /** Every byte of data belongs to exactly one tensor. */
+    private static void checkCoverage(
+            String name, long dataStart, long fileBytes, List<Entry> sorted) throws IOException {
+        long end = 0;
+        String previous = "the header";
+        for (Entry entry : sorted) {
+            var spot = FileSpot.of(name, dataStart + entry.begin()).tensor(entry.info().name());
+            if (entry.begin() != end) {
+                throw new MalformedFileException(
+                        spot,
+                        entry.begin() < end
+                                ? "overlaps " + previous
+                                : "leaves %d bytes after %s to no tensor"
+                                        .formatted(entry.begin() - end, previous));
+            }
+            end = entry.end();
+            previous = FileSpot.quote(entry.info().name());
+        }
+        long actual = fileBytes - dataStart;
+        if (end != actual) {
+            throw new MalformedFileException(
+                    FileSpot.of(name, dataStart + Math.min(end, actual)),
+                    end > actual
+                            ? "tensors need %d bytes of data, the file has %d; it is cut short"
+                                    .formatted(end, actual)
+                            : "%d bytes after the last tensor".formatted(actual - end));
+        }
+    }
+}

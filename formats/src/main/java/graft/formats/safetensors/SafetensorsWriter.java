@@ -1,0 +1,156 @@
+package graft.formats.safetensors;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+
+import graft.formats.FileSpot;
+import graft.formats.tensor.TensorInfo;
+import graft.formats.tensor.TensorSink;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.Objects;
+import java.util.TreeMap;
+
+/**
+ * Writes one safetensors file, byte for byte as the reference crate 0.8 would: tensors by
+ * descending alignment, then by the UTF-8 bytes of their names; compact JSON; spaces up to a
+ * multiple of 8. Metadata keys, which the crate leaves in random order, are sorted.
+ *
+ * <p>The header is planned from names, types and shapes alone, so that tensors may then be written
+ * in any order from any thread, by positional writes. Write to a temporary ({@link
+ * graft.formats.io.StagedOutput}): the file is not complete until every tensor is written.
+ */
+public final class SafetensorsWriter implements TensorSink {
+    private static final JsonFactory JSON = new JsonFactory();
+    private static final Comparator<TensorInfo> CRATE_ORDER =
+            Comparator.comparing(TensorInfo::dtype)
+                    .reversed()
+                    .thenComparing(
+                            info -> info.name().getBytes(StandardCharsets.UTF_8),
+                            Arrays::compareUnsigned);
+
+    private record Slot(long begin, long bytes) {}
+
+    private final FileChannel channel;
+    private final Map<String, Slot> slots;
+
+    private SafetensorsWriter(FileChannel channel, Map<String, Slot> slots) {
+        this.channel = channel;
+        this.slots = slots;
+    }
+
+    /**
+     * Creates {@code path}, which must not exist, and writes the header.
+     *
+     * @throws IllegalArgumentException if two tensors share a name or the header would exceed 100
+     *     MB
+     */
+    public static SafetensorsWriter create(
+            Path path, Collection<TensorInfo> tensors, Map<String, String> metadata)
+            throws IOException {
+        List<TensorInfo> ordered = tensors.stream().sorted(CRATE_ORDER).toList();
+        ByteBuffer header = header(ordered, metadata);
+        Map<String, Slot> slots = HashMap.newHashMap(ordered.size());
+        long at = header.remaining();
+        for (TensorInfo info : ordered) {
+            if (slots.put(info.name(), new Slot(at, info.bytes())) != null) {
+                throw new IllegalArgumentException("two tensors named " + info.name());
+            }
+            at = Math.addExact(at, info.bytes());
+        }
+        var channel =
+                FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+        try {
+            writeFully(channel, header, 0);
+            return new SafetensorsWriter(channel, slots);
+        } catch (Throwable e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private static ByteBuffer header(List<TensorInfo> ordered, Map<String, String> metadata)
+            throws IOException {
+        var json = new ByteArrayOutputStream();
+        try (JsonGenerator out = JSON.createGenerator(json)) {
+            out.writeStartObject();
+            if (!metadata.isEmpty()) {
+                out.writeObjectFieldStart("__metadata__");
+                for (var entry : new TreeMap<>(metadata).entrySet()) {
+                    out.writeStringField(entry.getKey(), entry.getValue());
+                }
+                out.writeEndObject();
+            }
+            long begin = 0;
+            for (TensorInfo info : ordered) {
+                out.writeObjectFieldStart(info.name());
+                out.writeStringField("dtype", info.dtype().name());
+                out.writeFieldName("shape");
+                long[] extents = info.shape().toArray();
+                out.writeArray(extents, 0, extents.length);
+                long end = Math.addExact(begin, info.bytes());
+                out.writeFieldName("data_offsets");
+                out.writeArray(new long[] {begin, end}, 0, 2);
+                out.writeEndObject();
+                begin = end;
+            }
+            out.writeEndObject();
+        }
+        while (json.size() % 8 != 0) {
+            json.write(' ');
+        }
+        if (json.size() > SafetensorsHeader.MAX_BYTES) {
+            throw new IllegalArgumentException(
+                    "header of %d bytes, limit %d"
+                            .formatted(json.size(), SafetensorsHeader.MAX_BYTES));
+        }
+        return ByteBuffer.allocate(SafetensorsHeader.PREFIX_BYTES + json.size())
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putLong(json.size())
+                .put(json.toByteArray())
+                .flip();
+    }
+
+    @Override
+    public void write(String tensor, long at, MemorySegment bytes) throws IOException {
+        Slot slot = slots.get(tensor);
+        if (slot == null) {
+            throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
+        }
+        Objects.checkFromIndexSize(at, bytes.byteSize(), slot.bytes());
+        for (long done = 0; done < bytes.byteSize(); ) {
+            long length = Math.min(1 << 30, bytes.byteSize() - done);
+            writeFully(
+                    channel, bytes.asSlice(done, length).asByteBuffer(), slot.begin() + at + done);
+            done += length;
+        }
+    }
+
+    private static void writeFully(FileChannel channel, ByteBuffer bytes, long at)
+            throws IOException {
+        long position = at;
+        while (bytes.hasRemaining()) {
+            position += channel.write(bytes, position);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+}

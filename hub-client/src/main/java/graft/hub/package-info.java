@@ -1,0 +1,5 @@
+/** Names of things on the Hub. Knows nothing of tensors. */
+@NullMarked
+package graft.hub;
+
+import org.jspecify.annotations.NullMarked;
