@@ -2,10 +2,10 @@ package graft.formats.safetensors;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.exc.StreamReadException;
 
 import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
@@ -79,7 +79,7 @@ final class HeaderParser {
             return new Parsed(parser.entries, parser.metadata, parser.warnings);
         } catch (CharacterCodingException e) {
             throw malformed(name, "the header is not valid UTF-8", e);
-        } catch (StreamReadException e) {
+        } catch (JsonProcessingException e) {
             throw malformed(name, "the header is not valid JSON: " + e.getOriginalMessage(), e);
         }
     }

@@ -2,6 +2,7 @@ package graft.formats.safetensors;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
 
 import graft.formats.FileSpot;
 import graft.formats.tensor.TensorInfo;
@@ -36,7 +37,13 @@ import java.util.TreeMap;
  * graft.formats.io.StagedOutput}): the file is not complete until every tensor is written.
  */
 public final class SafetensorsWriter implements TensorSink {
-    private static final JsonFactory JSON = new JsonFactory();
+    /** Escapes exactly what the crate escapes, and as it does. */
+    private static final JsonFactory JSON =
+            JsonFactory.builder()
+                    .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+                    .disable(JsonWriteFeature.WRITE_HEX_UPPER_CASE)
+                    .build();
+
     private static final Comparator<TensorInfo> CRATE_ORDER =
             Comparator.comparing(TensorInfo::dtype)
                     .reversed()

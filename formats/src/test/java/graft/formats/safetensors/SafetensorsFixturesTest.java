@@ -1,0 +1,167 @@
+package graft.formats.safetensors;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+
+import graft.formats.FormatException;
+import graft.formats.Testdata;
+import graft.formats.io.Sha256;
+
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+
+/** Files of the reference crate and of its attackers, with the verdict asked of a strict reader. */
+class SafetensorsFixturesTest {
+    @TempDir Path folder;
+
+    static Stream<Arguments> files() throws IOException {
+        return elements(Testdata.json("safetensors/manifest.json").get("files"))
+                .map(entry -> Arguments.of(entry.get("file").asText(), entry));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("files")
+    void verdictIsMet(String file, JsonNode entry) throws IOException {
+        Path path = Testdata.path("safetensors/" + file);
+        boolean mayRefuse = entry.path("also_acceptable").asText().equals("reject");
+        if (entry.get("strict").asText().equals("reject") || mayRefuse) {
+            assertThatThrownBy(() -> SafetensorsReader.open(path).close())
+                    .isInstanceOf(FormatException.class)
+                    .hasMessageStartingWith(path.toString())
+                    .hasMessageNotContainingAny("\n", "\r");
+            return;
+        }
+        try (var reader = SafetensorsReader.open(path)) {
+            JsonNode tensors = entry.get("tensors");
+            assertThat(reader.tensors()).hasSize(tensors.size());
+            for (var info : reader.tensors()) {
+                JsonNode expected = tensors.get(info.name());
+                assertThat(info.dtype().name()).isEqualTo(expected.get("dtype").asText());
+                assertThat(info.shape().toArray())
+                        .containsExactly(
+                                elementsOrNone(expected.get("shape"))
+                                        .mapToLong(JsonNode::asLong)
+                                        .toArray());
+                assertThat(Sha256.of(reader.bytes(info.name())))
+                        .isEqualTo(expected.get("sha256").asText());
+            }
+            JsonNode metadata = entry.path("metadata");
+            metadata.properties()
+                    .forEach(field ->
+                            assertThat(reader.metadata())
+                                    .containsEntry(field.getKey(), field.getValue().asText()));
+        }
+    }
+
+    static Stream<Arguments> recipes() throws IOException {
+        return elements(Testdata.json("safetensors/manifest.json").get("recipes"))
+                .map(entry -> Arguments.of(entry.get("name").asText(), entry));
+    }
+
+    /** Headers too large to keep: built as described, confirmed by their hash. */
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("recipes")
+    void verdictOnLargeHeaderIsMet(String name, JsonNode entry) throws IOException {
+        Path path = folder.resolve(name + ".safetensors");
+        Files.write(path, build(entry.get("recipe")));
+        assertThat(Sha256.of(path)).isEqualTo(entry.get("sha256").asText());
+        if (entry.get("strict").asText().equals("reject")) {
+            assertThatThrownBy(() -> SafetensorsReader.open(path).close())
+                    .isInstanceOf(FormatException.class);
+        } else {
+            try (var reader = SafetensorsReader.open(path)) {
+                assertThat(reader.tensors()).hasSize(entry.at("/recipe/count").asInt());
+            }
+        }
+    }
+
+    private static byte[] build(JsonNode recipe) {
+        JsonNode format = recipe.get("name_format");
+        long step = recipe.get("step").asLong();
+        String dtype = recipe.get("dtype").asText();
+        int size = dtype.equals("F32") ? 8 : 1; // shapes are [2] and [1]
+        var header = new StringBuilder("{");
+        for (int i = 0; i < recipe.get("count").asInt(); i++) {
+            String name =
+                    format.isTextual()
+                            ? format.asText().replace("{i}", Integer.toString(i))
+                            : format.get("repeat").asText().repeat(format.get("times").asInt())
+                                    + format.get("then")
+                                            .asText()
+                                            .replace("{i}", Integer.toString(i));
+            header.append(i == 0 ? "" : ",")
+                    .append('"')
+                    .append(name)
+                    .append("\":{\"dtype\":\"")
+                    .append(dtype)
+                    .append("\",\"shape\":")
+                    .append(recipe.get("shape").toString().replace(" ", ""))
+                    .append(",\"data_offsets\":[")
+                    .append(i * step)
+                    .append(',')
+                    .append(i * step + size)
+                    .append("]}");
+        }
+        header.append('}').append(" ".repeat(recipe.get("pad_spaces").asInt()));
+        return SafetensorsBytes.of(
+                header.toString().getBytes(StandardCharsets.UTF_8),
+                new byte[recipe.get("data_zero_bytes").asInt()]);
+    }
+
+    static Stream<Arguments> sharded() throws IOException {
+        return elements(Testdata.json("safetensors/sharded/manifest.json").get("cases"))
+                .map(entry -> Arguments.of(entry.get("dir").asText(), entry));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("sharded")
+    void verdictOnShardsIsMet(String dir, JsonNode entry) throws IOException {
+        Path path = Testdata.path("safetensors/sharded/" + dir);
+        if (entry.get("strict").asText().equals("reject")) {
+            assertThatThrownBy(() -> Checkpoint.open(path).close()).isInstanceOf(IOException.class);
+            return;
+        }
+        try (var checkpoint = Checkpoint.open(path)) {
+            assertThat(checkpoint.warnings().isEmpty()).isEqualTo(!entry.path("warn").asBoolean());
+            if (entry.has("golden")) {
+                assertSameTensors(
+                        checkpoint,
+                        Testdata.path("safetensors/sharded/" + entry.get("golden").asText()));
+            }
+        }
+    }
+
+    private static void assertSameTensors(Checkpoint checkpoint, Path golden) throws IOException {
+        try (var expected = SafetensorsReader.open(golden)) {
+            assertThat(checkpoint.tensors())
+                    .containsExactlyInAnyOrderElementsOf(expected.tensors());
+            for (var info : expected.tensors()) {
+                assertThat(checkpoint.bytes(info.name()).mismatch(expected.bytes(info.name())))
+                        .isEqualTo(-1);
+            }
+        }
+    }
+
+    /** The elements of an array that may be empty. */
+    static Stream<JsonNode> elementsOrNone(JsonNode array) {
+        return StreamSupport.stream(array.spliterator(), false);
+    }
+
+    static Stream<JsonNode> elements(JsonNode array) {
+        List<JsonNode> list = StreamSupport.stream(array.spliterator(), false).toList();
+        assertThat(list).isNotEmpty();
+        return list.stream();
+    }
+}

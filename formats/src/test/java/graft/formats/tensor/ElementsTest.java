@@ -1,0 +1,85 @@
+package graft.formats.tensor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.math.BigDecimal;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Random;
+
+class ElementsTest {
+    /** Every 16-bit pattern is a number that widens exactly, so narrowing must give it back. */
+    @ParameterizedTest
+    @EnumSource(names = {"F16", "BF16"})
+    void everyPatternSurvivesWideningAndNarrowing(DType type) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment all = arena.allocate(2 << 16);
+            ByteBuffer patterns = all.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+            for (int i = 0; i < 1 << 16; i++) {
+                patterns.putShort(2 * i, (short) i);
+            }
+            float[] wide = new float[1 << 16];
+            Elements.widen(type, all, 0, wide, 0, wide.length);
+            MemorySegment back = arena.allocate(2 << 16);
+            Elements.narrow(type, wide, 0, back, 0, wide.length);
+            ByteBuffer result = back.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+            for (int i = 0; i < 1 << 16; i++) {
+                if (Float.isNaN(wide[i])) {
+                    float nan = Elements.round(type, wide[i]);
+                    assertThat(nan).as("pattern %04x", i).isNaN();
+                } else {
+                    assertThat(result.getShort(2 * i)).as("pattern %04x", i).isEqualTo((short) i);
+                }
+            }
+        }
+    }
+
+    /** The oracle measures distances exactly: no neighbour may be nearer, a tie goes to even. */
+    @ParameterizedTest(name = "seed {0}")
+    @ValueSource(longs = {1, 2, 3})
+    void bfloat16IsTheNearestAndEvenOnTies(long seed) {
+        var random = new Random(seed);
+        for (int i = 0; i < 20_000; i++) {
+            int bits = random.nextInt();
+            if (i % 4 == 0) {
+                bits = bits & 0xffff0000 | 0x8000; // a tie
+            }
+            float value = Float.intBitsToFloat(bits);
+            if (!Float.isFinite(value) || Math.abs(value) > 3.3e38f) {
+                continue;
+            }
+            int rounded = Elements.floatToBfloat16(value) & 0xffff;
+            BigDecimal error = distance(value, rounded);
+            for (int neighbour : new int[] {rounded - 1, rounded + 1}) {
+                if ((neighbour & 0x7fff) > 0x7f7f || ((neighbour ^ rounded) & 0x8000) != 0) {
+                    continue;
+                }
+                int order = error.compareTo(distance(value, neighbour));
+                assertThat(order).as("%a, seed %d", value, seed).isLessThanOrEqualTo(0);
+                if (order == 0) {
+                    assertThat(rounded & 1).as("tie %a, seed %d", value, seed).isZero();
+                }
+            }
+        }
+    }
+
+    @Test
+    void bfloat16OverflowsToInfinityAndKeepsNan() {
+        assertThat(Elements.round(DType.BF16, Float.MAX_VALUE)).isInfinite();
+        assertThat(Elements.round(DType.BF16, Float.intBitsToFloat(0x7fffffff))).isNaN();
+        assertThat(Elements.round(DType.BF16, -0f)).isEqualTo(-0f);
+    }
+
+    private static BigDecimal distance(float value, int bfloat16) {
+        return new BigDecimal(value)
+                .subtract(new BigDecimal(Float.intBitsToFloat(bfloat16 << 16)))
+                .abs();
+    }
+}
