@@ -1,0 +1,54 @@
+package graft.convert.cli;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code graft} itself: the verbs below it do everything. */
+@Command(
+        name = "graft",
+        description = "Reuses fine-tuned models cheaply: compresses them, exports them to ONNX.",
+        versionProvider = Versions.class,
+        footer = {
+            "",
+            "Examples:",
+            "  graft quickstart",
+            "  graft inspect my-adapter",
+            "  graft reduce my-adapter --rank 8 -o small",
+            "",
+            "REF is a local file or folder. `graft VERB -h` lists a verb's options."
+        },
+        subcommands = {
+            EnvCommand.class,
+            HelpCommand.class,
+            CompletionCommand.class,
+        })
+final class GraftCommand implements Runnable {
+    @Spec CommandSpec spec;
+
+    @SuppressWarnings("NullAway.Init") // picocli sets the spec
+    GraftCommand() {}
+
+    @Override
+    public void run() {
+        throw new ParameterException(
+                spec.commandLine(), "no command given; try 'graft quickstart'");
+    }
+
+    /** The whole command line, ready to execute; {@code arguments} are for the form of errors. */
+    static CommandLine commandLine(String[] arguments) {
+        var line = new CommandLine(new GraftCommand());
+        line.setExecutionExceptionHandler(Errors::onExecution);
+        line.setParameterExceptionHandler((error, _) -> Errors.onParameters(error, arguments));
+        line.setUnmatchedOptionsArePositionalParams(false);
+        addHelp(line);
+        return line;
+    }
+
+    private static void addHelp(CommandLine line) {
+        line.getCommandSpec().mixinStandardHelpOptions(true);
+        line.getSubcommands().values().forEach(GraftCommand::addHelp);
+    }
+}

@@ -1,0 +1,64 @@
+package graft.convert.cli;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+import java.util.concurrent.Callable;
+
+@Command(name = "help", description = "Help on a verb, or on exit-codes, environment, formats.")
+final class HelpCommand implements Callable<Integer> {
+    private static final String ENVIRONMENT =
+            """
+            GRAFT_JAVA_HOME               JDK that the launcher tries first (25.0.3 or a later 25)
+            GRAFT_JAVA_OPTS               JVM options, such as -Xmx256m
+            GRAFT_DEBUG=1                 stack traces, as --verbose
+            HF_HUB_DISABLE_PROGRESS_BARS  no progress bar, plain lines instead
+            """;
+
+    private static final String FORMATS =
+            """
+            read     safetensors (one file, or shards with index.json), PEFT LoRA adapters,
+                     sparse deltas (docs/sparse-delta.md), ONNX with external data
+            written  safetensors, PEFT LoRA adapters, sparse deltas, ONNX with external data,
+                     graft.json (what was kept and lost)
+            """;
+
+    @Spec CommandSpec spec;
+
+    @Parameters(arity = "0..1", paramLabel = "TOPIC", description = "A verb, or a topic.")
+    @Nullable String topic;
+
+    @SuppressWarnings("NullAway.Init") // picocli sets the spec
+    HelpCommand() {}
+
+    @Override
+    public Integer call() {
+        CommandLine root = spec.parent().commandLine();
+        String text =
+                switch (topic) {
+                    case null -> root.getUsageMessage();
+                    case "exit-codes" -> ExitCodes.HELP;
+                    case "environment" -> ENVIRONMENT;
+                    case "formats" -> FORMATS;
+                    default -> verb(root, topic);
+                };
+        spec.commandLine().getOut().print(text);
+        spec.commandLine().getOut().flush();
+        return ExitCodes.DONE;
+    }
+
+    private static String verb(CommandLine root, String name) {
+        CommandLine verb = root.getSubcommands().get(name);
+        if (verb == null) {
+            throw new UsageException(
+                    "no help on '" + name + "'",
+                    "topics are exit-codes, environment, formats and every verb");
+        }
+        return verb.getUsageMessage();
+    }
+}
