@@ -1,0 +1,166 @@
+package graft.convert.linalg;
+
+import org.ejml.data.DMatrixRMaj;
+import org.ejml.dense.row.factory.DecompositionFactory_DDRM;
+import org.ejml.interfaces.decomposition.CholeskyDecomposition_F64;
+import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
+import org.ejml.interfaces.decomposition.SingularValueDecomposition_F64;
+
+/** Pure Java: plain loops for sums and products, EJML for decompositions. */
+final class EjmlKernel implements Kernel {
+    @Override
+    public String name() {
+        return "ejml";
+    }
+
+    @Override
+    public void addGramOfColumns(Matrix x, int rows, Matrix gram) {
+        int n = x.columns();
+        double[] sums = gram.toArray();
+        double[] row = new double[n];
+        for (int k = 0; k < rows; k++) {
+            x.values().get(k * n, row);
+            for (int i = 0; i < n; i++) {
+                double factor = row[i];
+                for (int j = i; j < n; j++) {
+                    sums[i * n + j] += factor * row[j];
+                }
+            }
+        }
+        gram.fill(sums);
+    }
+
+    @Override
+    public void addGramOfRows(Matrix x, int columns, Matrix gram) {
+        int n = x.rows();
+        double[] values = x.toArray();
+        double[] sums = gram.toArray();
+        for (int i = 0; i < n; i++) {
+            for (int j = i; j < n; j++) {
+                sums[i * n + j] += dot(values, i * x.columns(), j * x.columns(), columns);
+            }
+        }
+        gram.fill(sums);
+    }
+
+    private static double dot(double[] values, int a, int b, int count) {
+        double sum0 = 0;
+        double sum1 = 0;
+        int i = 0;
+        for (; i + 1 < count; i += 2) { // two chains: one alone waits for each addition
+            sum0 += values[a + i] * values[b + i];
+            sum1 += values[a + i + 1] * values[b + i + 1];
+        }
+        return i < count ? sum0 + sum1 + values[a + i] * values[b + i] : sum0 + sum1;
+    }
+
+    @Override
+    public void multiply(
+            boolean transposeA,
+            boolean transposeB,
+            int m,
+            int n,
+            int k,
+            Matrix a,
+            Matrix b,
+            double factor,
+            Matrix into) {
+        double[] left = a.toArray();
+        double[] right = transposeB ? transposed(b) : b.toArray();
+        int rightStride = transposeB ? b.rows() : b.columns();
+        double[] result = into.toArray();
+        for (int i = 0; i < m; i++) {
+            int row = i * into.columns();
+            for (int j = 0; j < n; j++) {
+                result[row + j] = factor == 0 ? 0 : factor * result[row + j];
+            }
+            for (int l = 0; l < k; l++) {
+                double x = left[transposeA ? l * a.columns() + i : i * a.columns() + l];
+                int other = l * rightStride;
+                for (int j = 0; j < n; j++) {
+                    result[row + j] += x * right[other + j];
+                }
+            }
+        }
+        into.fill(result);
+    }
+
+    private static double[] transposed(Matrix matrix) {
+        double[] result = new double[matrix.rows() * matrix.columns()];
+        for (int i = 0; i < matrix.rows(); i++) {
+            for (int j = 0; j < matrix.columns(); j++) {
+                result[j * matrix.rows() + i] = matrix.get(i, j);
+            }
+        }
+        return result;
+    }
+
+    @Override
+    public boolean cholesky(Matrix g) {
+        CholeskyDecomposition_F64<DMatrixRMaj> decomposition =
+                DecompositionFactory_DDRM.chol(g.rows(), true);
+        if (!decomposition.decompose(ejml(g))) {
+            return false;
+        }
+        g.fill(decomposition.getT(null).getData());
+        return true;
+    }
+
+    @Override
+    public double[] eigenvectors(Matrix g) {
+        int n = g.rows();
+        EigenDecomposition_F64<DMatrixRMaj> decomposition =
+                DecompositionFactory_DDRM.eig(n, true, true);
+        if (!decomposition.decompose(ejml(g))) {
+            throw new ArithmeticException("the eigenvalue iteration did not converge");
+        }
+        Integer[] order = new Integer[n];
+        for (int i = 0; i < n; i++) {
+            order[i] = i;
+        }
+        java.util.Arrays.sort(
+                order,
+                java.util.Comparator.comparingDouble(
+                        i -> decomposition.getEigenvalue(i).getReal()));
+        double[] values = new double[n];
+        for (int j = 0; j < n; j++) {
+            values[j] = decomposition.getEigenvalue(order[j]).getReal();
+            DMatrixRMaj vector = decomposition.getEigenVector(order[j]);
+            for (int i = 0; i < n; i++) {
+                g.set(i, j, vector.get(i));
+            }
+        }
+        return values;
+    }
+
+    @Override
+    public double[] svd(Matrix c, Matrix u, Matrix vt) {
+        int n = c.rows();
+        SingularValueDecomposition_F64<DMatrixRMaj> decomposition =
+                DecompositionFactory_DDRM.svd(n, n, true, true, false);
+        if (!decomposition.decompose(ejml(c))) {
+            throw new ArithmeticException("the SVD iteration did not converge");
+        }
+        DMatrixRMaj left = decomposition.getU(null, false);
+        DMatrixRMaj right = decomposition.getV(null, true);
+        double[] raw = decomposition.getSingularValues();
+        Integer[] order = new Integer[n];
+        for (int i = 0; i < n; i++) {
+            order[i] = i;
+        }
+        java.util.Arrays.sort(order, (i, j) -> Double.compare(raw[j], raw[i]));
+        double[] sigma = new double[n];
+        for (int j = 0; j < n; j++) {
+            sigma[j] = raw[order[j]];
+            for (int i = 0; i < n; i++) {
+                u.set(i, j, left.get(i, order[j]));
+                vt.set(j, i, right.get(order[j], i));
+            }
+        }
+        return sigma;
+    }
+
+    private static DMatrixRMaj ejml(Matrix matrix) {
+        return new DMatrixRMaj(matrix.rows(), matrix.columns(), true, matrix.toArray());
+    }
+}

@@ -1,0 +1,77 @@
+package graft.convert.linalg;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
+
+/**
+ * A dense float64 matrix, row-major without gaps, in native memory of a {@link Scratch}, and dead
+ * when that is closed. Not thread-safe.
+ */
+public final class Matrix {
+    private final int rows;
+    private final int columns;
+    private final DoubleBuffer values;
+
+    /**
+     * @param memory native, at least {@code 8 · rows · columns} bytes and below 2 GiB
+     */
+    Matrix(int rows, int columns, MemorySegment memory) {
+        this.rows = rows;
+        this.columns = columns;
+        long bytes = 8L * rows * columns;
+        this.values =
+                memory.asSlice(0, bytes)
+                        .asByteBuffer()
+                        .order(ByteOrder.nativeOrder())
+                        .asDoubleBuffer();
+    }
+
+    /** Number of rows. */
+    public int rows() {
+        return rows;
+    }
+
+    /** Number of columns, and distance between rows. */
+    public int columns() {
+        return columns;
+    }
+
+    /** Element (row, column). */
+    public double get(int row, int column) {
+        return values.get(row * columns + column);
+    }
+
+    /** Sets element (row, column). */
+    public void set(int row, int column, double value) {
+        values.put(row * columns + column, value);
+    }
+
+    /** All elements, shared with this matrix: element (i, j) at {@code i · columns + j}. */
+    public DoubleBuffer values() {
+        return values;
+    }
+
+    /** A copy of all elements, row after row. */
+    public double[] toArray() {
+        double[] copy = new double[rows * columns];
+        values.get(0, copy);
+        return copy;
+    }
+
+    /** Overwrites all elements, row after row. */
+    public void fill(double[] source) {
+        if (source.length != rows * columns) {
+            throw new IllegalArgumentException(
+                    "%d numbers for %d×%d".formatted(source.length, rows, columns));
+        }
+        values.put(0, source);
+    }
+
+    /** Sets all elements to zero. */
+    public void clear() {
+        for (int i = 0; i < rows * columns; i++) {
+            values.put(i, 0);
+        }
+    }
+}

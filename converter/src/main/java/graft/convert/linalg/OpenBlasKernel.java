@@ -1,0 +1,151 @@
+package graft.convert.linalg;
+
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.global.openblas;
+import org.bytedeco.openblas.presets.openblas_nolapack;
+
+import java.nio.DoubleBuffer;
+
+/**
+ * OpenBLAS through JavaCPP, on direct buffers: its array overloads would copy. Set to one thread
+ * per call, process-wide.
+ */
+final class OpenBlasKernel implements Kernel {
+    private static final int ROWS = openblas.CblasRowMajor;
+    private static final int LAPACK_ROWS = openblas.LAPACK_ROW_MAJOR;
+
+    /**
+     * @throws LinkageError if there is no library for this machine
+     */
+    OpenBlasKernel() {
+        Loader.load(openblas.class);
+        openblas_nolapack.blas_set_num_threads(1);
+    }
+
+    @Override
+    public String name() {
+        return "openblas";
+    }
+
+    @Override
+    public void addGramOfColumns(Matrix x, int rows, Matrix gram) {
+        int n = x.columns();
+        openblas.cblas_dsyrk(
+                ROWS,
+                openblas.CblasUpper,
+                openblas.CblasTrans,
+                n,
+                rows,
+                1,
+                x.values(),
+                n,
+                1,
+                gram.values(),
+                n);
+    }
+
+    @Override
+    public void addGramOfRows(Matrix x, int columns, Matrix gram) {
+        int n = x.rows();
+        openblas.cblas_dsyrk(
+                ROWS,
+                openblas.CblasUpper,
+                openblas.CblasNoTrans,
+                n,
+                columns,
+                1,
+                x.values(),
+                x.columns(),
+                1,
+                gram.values(),
+                n);
+    }
+
+    @Override
+    public void multiply(
+            boolean transposeA,
+            boolean transposeB,
+            int m,
+            int n,
+            int k,
+            Matrix a,
+            Matrix b,
+            double factor,
+            Matrix into) {
+        openblas.cblas_dgemm(
+                ROWS,
+                transposeA ? openblas.CblasTrans : openblas.CblasNoTrans,
+                transposeB ? openblas.CblasTrans : openblas.CblasNoTrans,
+                m,
+                n,
+                k,
+                1,
+                a.values(),
+                a.columns(),
+                b.values(),
+                b.columns(),
+                factor,
+                into.values(),
+                into.columns());
+    }
+
+    @Override
+    public boolean cholesky(Matrix g) {
+        int n = g.rows();
+        if (openblas.LAPACKE_dpotrf(LAPACK_ROWS, (byte) 'L', n, g.values(), n) != 0) {
+            return false;
+        }
+        for (int i = 0; i < n; i++) {
+            for (int j = i + 1; j < n; j++) {
+                g.set(i, j, 0);
+            }
+        }
+        return true;
+    }
+
+    @Override
+    public double[] eigenvectors(Matrix g) {
+        int n = g.rows();
+        double[] values = new double[n];
+        DoubleBuffer into = direct(n);
+        converged(
+                openblas.LAPACKE_dsyevd(
+                        LAPACK_ROWS, (byte) 'V', (byte) 'U', n, g.values(), n, into));
+        into.get(0, values);
+        return values;
+    }
+
+    @Override
+    public double[] svd(Matrix c, Matrix u, Matrix vt) {
+        int n = c.rows();
+        double[] sigma = new double[n];
+        DoubleBuffer into = direct(n);
+        converged(
+                openblas.LAPACKE_dgesdd(
+                        LAPACK_ROWS,
+                        (byte) 'A',
+                        n,
+                        n,
+                        c.values(),
+                        n,
+                        into,
+                        u.values(),
+                        n,
+                        vt.values(),
+                        n));
+        into.get(0, sigma);
+        return sigma;
+    }
+
+    private static DoubleBuffer direct(int count) {
+        return java.nio.ByteBuffer.allocateDirect(8 * count)
+                .order(java.nio.ByteOrder.nativeOrder())
+                .asDoubleBuffer();
+    }
+
+    private static void converged(int info) {
+        if (info != 0) {
+            throw new ArithmeticException("LAPACK did not converge: info " + info);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+package graft.convert.reduce;
+
+import graft.convert.linalg.Kernel;
+import graft.convert.linalg.Matrix;
+import graft.convert.linalg.Scratch;
+
+/**
+ * ‖B̂Â − B′A′‖, what rounding the new factors B′ and A′ to B̂ and Â does to their product.
+ *
+ * <p>With E = rounded − exact, {@code B̂Â − B′A′ = E_B·Â + B′·E_A}, whose square is the trace of
+ * q×q Gram matrices: {@code ⟨E_BᵀE_B, ÂÂᵀ⟩ + 2⟨B′ᵀE_B, E_AÂᵀ⟩ + ⟨B′ᵀB′, E_AE_Aᵀ⟩}. Nothing cancels,
+ * so the result is exact to rounding. Not thread-safe.
+ */
+final class RoundingLoss {
+    private final Kernel kernel;
+    private final int q;
+    private final Matrix errorB;
+    private final Matrix crossB;
+    private final Matrix exactB;
+    private final Matrix errorA;
+    private final Matrix crossA;
+    private final Matrix roundedA;
+
+    RoundingLoss(Kernel kernel, int q, Scratch scratch) {
+        this.kernel = kernel;
+        this.q = q;
+        this.errorB = scratch.matrix(q, q);
+        this.crossB = scratch.matrix(q, q);
+        this.exactB = scratch.matrix(q, q);
+        this.errorA = scratch.matrix(q, q);
+        this.crossA = scratch.matrix(q, q);
+        this.roundedA = scratch.matrix(q, q);
+    }
+
+    /** A tile of B: {@code rows} rows of the exact and of the rounded factor. */
+    void addB(Matrix exact, Matrix rounded, int rows) {
+        subtract(rounded, exact);
+        kernel.multiply(true, false, q, q, rows, rounded, rounded, 1, errorB);
+        kernel.multiply(true, false, q, q, rows, exact, rounded, 1, crossB);
+        kernel.multiply(true, false, q, q, rows, exact, exact, 1, exactB);
+    }
+
+    /** A tile of A: {@code columns} columns of the exact and of the rounded factor. */
+    void addA(Matrix exact, Matrix rounded, int columns) {
+        kernel.multiply(false, true, q, q, columns, rounded, rounded, 1, roundedA);
+        subtract(exact, rounded); // −E_A
+        kernel.multiply(false, true, q, q, columns, exact, exact, 1, errorA);
+        kernel.multiply(false, true, q, q, columns, exact, rounded, 1, crossA); // −E_A·Âᵀ
+    }
+
+    private static void subtract(Matrix from, Matrix what) {
+        var values = from.values();
+        for (int i = 0; i < values.capacity(); i++) {
+            values.put(i, values.get(i) - what.values().get(i));
+        }
+    }
+
+    double norm() {
+        double sum = dot(errorB, roundedA) - 2 * dot(crossB, crossA) + dot(exactB, errorA);
+        return Math.sqrt(Math.max(0, sum));
+    }
+
+    private double dot(Matrix x, Matrix y) {
+        double sum = 0;
+        for (int i = 0; i < q * q; i++) {
+            sum += x.values().get(i) * y.values().get(i);
+        }
+        return sum;
+    }
+}
