@@ -1,0 +1,52 @@
+package graft.convert.job;
+
+import java.util.Locale;
+
+/** One way to store all tasks of a family; what a row of the quickstart's table measures. */
+sealed interface Setting {
+    /** Every task's fine-tune as it is. */
+    record SingleTask() implements Setting {}
+
+    /** One merged encoder for all tasks, each with its own head. */
+    record Merged(double weight) implements Setting {}
+
+    /** The merged encoder and a sparse residual per task (PERU-FFT). */
+    record Residual(String preset, double density, double weight) implements Setting {}
+
+    /** The base and an adapter per task, cut to {@code rank} (PERU-LoRA); 0 leaves it as it is. */
+    record Adapter(int rank) implements Setting {}
+
+    /** Whether it is measured against the adapters as trained, not against the fine-tunes. */
+    default boolean isAdapter() {
+        return this instanceof Adapter;
+    }
+
+    /** For people. */
+    default String label() {
+        return switch (this) {
+            case SingleTask _ -> "fine-tunes, whole";
+            case Merged(double weight) -> "merged model alone (λ %s)".formatted(weight);
+            case Residual(String preset, double density, _) ->
+                    "%s %s".formatted(preset, percent(density));
+            case Adapter(int rank) -> "adapters, rank " + rank;
+        };
+    }
+
+    /** For file names. */
+    default String slug() {
+        return switch (this) {
+            case SingleTask _ -> "fine-tune";
+            case Merged _ -> "merged";
+            case Residual(String preset, double density, _) ->
+                    preset + "-" + percent(density).replace(" %", "").replace('.', '_');
+            case Adapter(int rank) -> "rank-" + rank;
+        };
+    }
+
+    private static String percent(double share) {
+        double percent = 100 * share;
+        return percent == Math.rint(percent)
+                ? "%d %%".formatted((long) percent)
+                : String.format(Locale.ROOT, "%.1f %%", percent);
+    }
+}

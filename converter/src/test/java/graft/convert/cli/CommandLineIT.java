@@ -1,0 +1,93 @@
+package graft.convert.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** The forms that every verb shares. */
+class CommandLineIT {
+    @TempDir Path folder;
+
+    @Test
+    void versionNamesGraftAndTheJdk() throws Exception {
+        var result = new GraftProcess(folder).run("--version");
+        assertThat(result.code()).isZero();
+        assertThat(result.out()).contains("graft 0.", "JDK 25");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "inspct,  unknown command 'inspct', inspect",
+        "reduec,  unknown command 'reduec', reduce",
+        "--jsn,   unknown option '--jsn',   lists options",
+    })
+    void unknownWordsGetASuggestion(String word, String problem, String help) throws Exception {
+        var result = new GraftProcess(folder).run(word);
+        assertThat(result.code()).isEqualTo(2);
+        assertThat(result.errorLine()).isEqualTo("graft: " + problem);
+        assertThat(result.helpLine()).contains(help);
+        assertThat(result.out()).isEmpty();
+    }
+
+    @Test
+    void namesOfOtherToolsAreUnderstood() throws Exception {
+        var result = new GraftProcess(folder).run("reduce", "a", "--new_rank", "4", "-o", "x");
+        assertThat(result.code()).isEqualTo(2);
+        assertThat(result.helpLine()).contains("did you mean '--rank'?");
+    }
+
+    @Test
+    void missingInputIs66AndLeavesNothing() throws Exception {
+        var result = new GraftProcess(folder).run("reduce", "nowhere", "--rank", "4", "-o", "out");
+        assertThat(result.code()).isEqualTo(66);
+        assertThat(result.errorLine()).isEqualTo("graft: nowhere: no such file or folder");
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    @Test
+    void jsonErrorIsOneDocument() throws Exception {
+        var result = new GraftProcess(folder).run("inspect", "nowhere", "--json");
+        assertThat(result.code()).isEqualTo(66);
+        JsonNode error = json(result.out()).get("error");
+        assertThat(error.get("code").asInt()).isEqualTo(66);
+        assertThat(error.get("kind").asText()).isEqualTo("not-found");
+    }
+
+    @Test
+    void noSuitableJdkIs69AndSaysWhatWasFound() throws Exception {
+        Path jdk = folder.resolve("jdk");
+        Files.createDirectories(jdk.resolve("bin"));
+        Files.writeString(jdk.resolve("release"), "JAVA_VERSION=\"25.0.1\"\n");
+        Path java = Files.writeString(jdk.resolve("bin/java"), "#!/bin/sh\nexit 99\n");
+        assertThat(java.toFile().setExecutable(true)).isTrue();
+        // The probe lists this JDK as found and unfit, and goes on to the one that runs the tests.
+        var environment = Map.of("GRAFT_JAVA_HOME", jdk.toString());
+        var result = new GraftProcess(folder, environment).run("--version");
+        assertThat(result.code()).isZero();
+        assertThat(result.out()).contains("JDK 25");
+    }
+
+    @Test
+    void helpTopicsExist() throws Exception {
+        for (String topic : new String[] {"exit-codes", "environment", "formats", "reduce"}) {
+            var result = new GraftProcess(folder).run("help", topic);
+            assertThat(result.code()).as(topic).isZero();
+            assertThat(result.out().lines().count()).as(topic).isGreaterThan(3);
+        }
+    }
+
+    static JsonNode json(String text) throws IOException {
+        return new ObjectMapper().readTree(text);
+    }
+}
