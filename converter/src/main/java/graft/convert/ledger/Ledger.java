@@ -2,6 +2,7 @@ package graft.convert.ledger;
 
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.TreeMap;
 
 /**
@@ -62,5 +63,18 @@ public record Ledger(
     /** Bytes of all tensors after. */
     public long bytesOut() {
         return tensors.stream().mapToLong(TensorRecord::bytesOut).sum();
+    }
+
+    /**
+     * One of {@link #totals} as a number.
+     *
+     * @throws java.util.NoSuchElementException if there is none of that name
+     */
+    public double total(String name) {
+        Number value = totals.get(name);
+        if (value == null) {
+            throw new NoSuchElementException(command + " has no total " + name);
+        }
+        return value.doubleValue();
     }
 }

@@ -3,6 +3,7 @@ package graft.convert.ledger;
 import graft.formats.tensor.TensorInfo;
 
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.TreeMap;
 
 /**
@@ -42,5 +43,18 @@ public record TensorRecord(
                 info.bytes(),
                 bytesOut,
                 figures);
+    }
+
+    /**
+     * One of {@link #figures} as a number.
+     *
+     * @throws java.util.NoSuchElementException if it was not measured
+     */
+    public double figure(String name) {
+        Number value = figures.get(name);
+        if (value == null) {
+            throw new NoSuchElementException(this.name + " has no " + name);
+        }
+        return value.doubleValue();
     }
 }
