@@ -22,6 +22,9 @@ import picocli.CommandLine.Spec;
         },
         subcommands = {
             ReduceCommand.class,
+            SparsifyCommand.class,
+            MergeCommand.class,
+            ApplyCommand.class,
             EnvCommand.class,
             HelpCommand.class,
             CompletionCommand.class,

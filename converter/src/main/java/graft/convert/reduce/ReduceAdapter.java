@@ -6,10 +6,9 @@ import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Kernels;
+import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.FileSpot;
-import graft.formats.io.Sha256;
-import graft.formats.io.StagedOutput;
 import graft.formats.peft.AdapterConfig;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
@@ -21,10 +20,7 @@ import graft.formats.tensor.TensorInfo;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -71,7 +67,7 @@ public final class ReduceAdapter {
                 List<TensorRecord> records = items.stream().map(ReduceAdapter::planned).toList();
                 return ledger(request, adapter, records, List.of());
             }
-            try (var staged = stage(request)) {
+            try (var staged = Inputs.stage(request.output(), request.force())) {
                 request.progress().phase("write %d modules".formatted(ranks.size()), bytes);
                 List<TensorRecord> records;
                 try (var writer = PeftAdapterWriter.create(staged.path(), adapter, ranks)) {
@@ -90,14 +86,6 @@ public final class ReduceAdapter {
                 staged.commit();
                 return ledger;
             }
-        }
-    }
-
-    private static StagedOutput stage(ReduceRequest request) throws IOException {
-        try {
-            return StagedOutput.folder(request.output(), request.force());
-        } catch (FileAlreadyExistsException e) {
-            throw new ConversionException.OutputExists(request.output().toString());
         }
     }
 
@@ -201,13 +189,11 @@ public final class ReduceAdapter {
             List<TensorRecord> records,
             List<Ledger.Output> outputs)
             throws IOException {
-        List<Ledger.Input> inputs = new ArrayList<>();
-        for (String name : List.of(AdapterConfig.FILE_NAME, PeftAdapter.WEIGHTS)) {
-            Path file = adapter.folder().resolve(name);
-            inputs.add(
-                    new Ledger.Input(
-                            "adapter", request.source(), name, Files.size(file), Sha256.of(file)));
-        }
+        List<Path> files =
+                List.of(
+                        adapter.folder().resolve(AdapterConfig.FILE_NAME),
+                        adapter.folder().resolve(PeftAdapter.WEIGHTS));
+        List<Ledger.Input> inputs = Inputs.of("adapter", request.source(), files);
         Map<String, Object> options = new TreeMap<>();
         switch (request.rule()) {
             case RankRule.Fixed(int rank) -> options.put("rank", rank);

@@ -1,0 +1,98 @@
+package graft.convert.cli;
+
+import graft.convert.ledger.Ledger;
+import graft.convert.ledger.LedgerWriter;
+import graft.convert.merge.MergeModels;
+import graft.convert.merge.MergeRequest;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+
+@Command(
+        name = "merge",
+        description = "Merge fine-tunes of one base by task arithmetic.",
+        footer = {"", "Example:", "  graft merge tune-a tune-b --base base-model -o merged"})
+@SuppressWarnings("NullAway.Init") // picocli sets the fields
+final class MergeCommand implements Callable<Integer> {
+    @Mixin CommonOptions common = new CommonOptions();
+
+    @Parameters(
+            arity = "1..*",
+            paramLabel = "FINETUNE",
+            description = "Checkpoint files or folders.")
+    List<String> fineTunes;
+
+    @Option(
+            names = "--base",
+            required = true,
+            paramLabel = "REF",
+            description = "What they started from.")
+    String base;
+
+    @Option(
+            names = "--weight",
+            paramLabel = "F",
+            description = "Share of every task vector (λ); default 0.3.")
+    double weight = MergeRequest.DEFAULT_WEIGHT;
+
+    @Option(
+            names = {"-o", "--output"},
+            required = true,
+            paramLabel = "DIR",
+            description = "Folder to create.")
+    Path output;
+
+    @Option(names = "--force", description = "Replace the output if it exists.")
+    boolean force;
+
+    @Option(
+            names = {"-j", "--threads"},
+            paramLabel = "N",
+            description = "Work on N cores at once; 0, the default, for all.")
+    int threads;
+
+    @Override
+    public Integer call() throws Exception {
+        Printer printer = common.printer();
+        if (!Double.isFinite(weight) || threads < 0) {
+            throw new UsageException(
+                    threads < 0 ? "--threads " + threads : "--weight " + weight,
+                    "--weight takes a number such as 0.3, --threads 0 or more");
+        }
+        List<MergeRequest.FineTune> models = new ArrayList<>();
+        for (String fineTune : fineTunes) {
+            models.add(new MergeRequest.FineTune(Refs.local(fineTune), fineTune));
+        }
+        Ledger ledger =
+                new MergeModels()
+                        .run(
+                                new MergeRequest(
+                                        Refs.local(base),
+                                        base,
+                                        models,
+                                        weight,
+                                        output,
+                                        force,
+                                        threads,
+                                        common.progress()));
+        printer.human(
+                "%d models, λ %s · %d tensors merged, %d carried from the base"
+                        .formatted(
+                                models.size(),
+                                weight,
+                                (long) ledger.total("tensorsMerged"),
+                                (long) ledger.total("tensorsCarried")));
+        printer.human("Wrote " + output);
+        printer.path(output);
+        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        return ExitCodes.DONE;
+    }
+}

@@ -1,0 +1,81 @@
+package graft.convert.plan;
+
+import graft.formats.tensor.Elements;
+import graft.formats.tensor.TensorInfo;
+import graft.formats.tensor.TensorSource;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.NoSuchElementException;
+
+/**
+ * The same tensor in two checkpoints, walked side by side in float32 tiles. A value; its segments
+ * live as long as the checkpoints.
+ *
+ * @param base what it is in the base
+ * @param baseBytes its bytes there
+ * @param model what it is in the model: same name and shape, perhaps another type
+ * @param modelBytes its bytes there
+ */
+public record TensorPair(
+        TensorInfo base, MemorySegment baseBytes, TensorInfo model, MemorySegment modelBytes) {
+    private static final int TILE = 1 << 15;
+
+    /** Sees one tile of both. */
+    @FunctionalInterface
+    public interface Visitor {
+        /**
+         * @param first flat index of the tile's first element
+         * @param base widened values; the array is used again for the next tile
+         * @param model likewise
+         * @param count elements that are filled
+         */
+        void visit(long first, float[] base, float[] model, int count) throws IOException;
+    }
+
+    /** The tensor {@code name} of both sources. */
+    public static TensorPair of(TensorSource base, TensorSource model, String name) {
+        return new TensorPair(
+                info(base, name), base.bytes(name), info(model, name), model.bytes(name));
+    }
+
+    private static TensorInfo info(TensorSource source, String name) {
+        return source.find(name).orElseThrow(() -> new NoSuchElementException(name));
+    }
+
+    /** Whether {@code base} and {@code model} hold this tensor as one that can be subtracted. */
+    public static boolean isShared(TensorInfo base, TensorInfo model) {
+        return base.shape().equals(model.shape())
+                && base.dtype().isComputable()
+                && model.dtype().isComputable();
+    }
+
+    /** Elements of either. */
+    public long elements() {
+        return model.shape().elements();
+    }
+
+    /** Bytes of both. */
+    public long bytes() {
+        return base.bytes() + model.bytes();
+    }
+
+    /** Visits all tiles in ascending order, on the calling thread. */
+    public void walk(Visitor visitor) throws IOException {
+        int most = (int) Math.clamp(elements(), 1, TILE);
+        float[] from = new float[most];
+        float[] to = new float[most];
+        for (long first = 0; first < elements(); first += most) {
+            int count = (int) Math.min(most, elements() - first);
+            Elements.widen(base.dtype(), baseBytes, first, from, 0, count);
+            Elements.widen(model.dtype(), modelBytes, first, to, 0, count);
+            visitor.visit(first, from, to, count);
+        }
+    }
+
+    /** Bytes of all pairs. */
+    public static long bytes(List<TensorPair> pairs) {
+        return pairs.stream().mapToLong(TensorPair::bytes).sum();
+    }
+}

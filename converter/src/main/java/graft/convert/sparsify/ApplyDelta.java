@@ -1,0 +1,194 @@
+package graft.convert.sparsify;
+
+import graft.convert.ConversionException;
+import graft.convert.ledger.Ledger;
+import graft.convert.ledger.LedgerWriter;
+import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.Inputs;
+import graft.convert.plan.Workers;
+import graft.formats.FileSpot;
+import graft.formats.delta.DeltaEntries;
+import graft.formats.delta.DeltaHeader;
+import graft.formats.delta.DeltaReader;
+import graft.formats.delta.SparseTensor;
+import graft.formats.io.SideFiles;
+import graft.formats.safetensors.Checkpoint;
+import graft.formats.safetensors.SafetensorsWriter;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
+import graft.formats.tensor.TensorInfo;
+import graft.formats.tensor.TensorSink;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Rebuilds a model from its base and a sparse delta. Exact values come back bit for bit; signs give
+ * base ± scale, rounded once to the model's type. Streams tile by tile; stateless, safe from any
+ * thread.
+ */
+public final class ApplyDelta {
+    private static final int TILE = 1 << 15;
+
+    /**
+     * @throws ConversionException.BaseMismatch if the base is not the one the delta was made for
+     * @throws ConversionException.OutputExists if the output is there and may not be replaced
+     * @throws graft.formats.FormatException if a file cannot be read
+     */
+    public Ledger run(ApplyRequest request) throws IOException {
+        long start = System.nanoTime();
+        try (var delta = DeltaReader.open(request.delta());
+                var base = Checkpoint.open(request.base());
+                var workers = new Workers(request.threads())) {
+            List<String> warnings = checkBase(request, delta.header(), base, workers);
+            try (var staged = Inputs.stage(request.output(), request.force())) {
+                List<TensorRecord> records = write(request, staged.path(), delta, base, workers);
+                SideFiles.copy(request.delta(), staged.path());
+                Ledger ledger =
+                        ledger(
+                                request,
+                                base,
+                                records,
+                                warnings,
+                                LedgerWriter.outputs(staged.path()));
+                LedgerWriter.write(
+                        staged.path(),
+                        ledger,
+                        Map.of(
+                                "seconds",
+                                (System.nanoTime() - start) / 1e9,
+                                "threads",
+                                workers.threads()));
+                staged.commit();
+                return ledger;
+            }
+        }
+    }
+
+    private static List<String> checkBase(
+            ApplyRequest request, DeltaHeader header, Checkpoint base, Workers workers)
+            throws IOException {
+        List<String> names = header.tensors().stream().map(t -> t.info().name()).toList();
+        for (SparseTensor tensor : header.tensors()) {
+            TensorInfo info = tensor.info();
+            boolean fits =
+                    base.find(info.name())
+                            .filter(found -> found.shape().equals(info.shape()))
+                            .filter(found -> found.dtype().isComputable())
+                            .isPresent();
+            if (!fits) {
+                throw new ConversionException.BaseMismatch(
+                        "%s has no tensor %s of shape %s, which the delta builds on"
+                                .formatted(
+                                        request.baseSource(),
+                                        FileSpot.quote(info.name()),
+                                        info.shape()),
+                        "give the base it was made for: " + header.baseName());
+            }
+        }
+        if (BaseIdentity.of(base, names, workers).equals(header.baseSha256())) {
+            return base.warnings();
+        }
+        if (!request.force()) {
+            throw new ConversionException.BaseMismatch(
+                    "%s is not the base that %s was made for: its tensors hash differently"
+                            .formatted(request.baseSource(), request.source()),
+                    "give that base (it was called %s), or override with --force"
+                            .formatted(FileSpot.quote(header.baseName())));
+        }
+        List<String> warnings = new ArrayList<>(base.warnings());
+        warnings.add("applied to another base than the delta was made for (--force)");
+        return warnings;
+    }
+
+    private static List<TensorRecord> write(
+            ApplyRequest request, Path folder, DeltaReader delta, Checkpoint base, Workers workers)
+            throws IOException {
+        List<SparseTensor> sparse = delta.header().tensors();
+        List<TensorInfo> all = new ArrayList<>(delta.whole());
+        sparse.forEach(tensor -> all.add(tensor.info()));
+        long bytes = all.stream().mapToLong(TensorInfo::bytes).sum();
+        request.progress().phase("apply to %d tensors".formatted(sparse.size()), bytes);
+        Path file = folder.resolve(Checkpoint.SINGLE_FILE);
+        try (var out = SafetensorsWriter.create(file, all, delta.header().modelMetadata())) {
+            List<TensorRecord> records = new ArrayList<>();
+            for (TensorInfo info : delta.whole()) {
+                out.write(info.name(), 0, delta.bytes(info));
+                request.progress().advance(info.bytes());
+                records.add(TensorRecord.of(info, "whole", info.bytes(), Map.of()));
+            }
+            records.addAll(
+                    workers.map(
+                            sparse,
+                            tensor -> {
+                                apply(delta.entries(tensor), tensor, base, out);
+                                request.progress().advance(tensor.info().bytes());
+                                return TensorRecord.of(
+                                        tensor.info(),
+                                        "applied",
+                                        tensor.info().bytes(),
+                                        Map.of("nonZeros", tensor.count()));
+                            }));
+            return records;
+        }
+    }
+
+    private static void apply(
+            DeltaEntries entries, SparseTensor tensor, Checkpoint base, TensorSink out)
+            throws IOException {
+        TensorInfo info = tensor.info();
+        DType from = base.find(info.name()).orElseThrow().dtype();
+        MemorySegment before = base.bytes(info.name());
+        long elements = info.shape().elements();
+        int most = (int) Math.clamp(elements, 1, TILE);
+        float[] values = new float[most];
+        boolean more = entries.next();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment tile = arena.allocate((long) most * info.dtype().bytes(), 64);
+            for (long first = 0; first < elements; first += most) {
+                int count = (int) Math.min(most, elements - first);
+                Elements.widen(from, before, first, values, 0, count);
+                while (more && entries.index() < first + count) {
+                    int i = (int) (entries.index() - first);
+                    values[i] = entries.absolute(values[i]);
+                    more = entries.next();
+                }
+                Elements.narrow(info.dtype(), values, 0, tile, 0, count);
+                long at = first * info.dtype().bytes();
+                out.write(info.name(), at, tile.asSlice(0, (long) count * info.dtype().bytes()));
+            }
+        }
+    }
+
+    private static Ledger ledger(
+            ApplyRequest request,
+            Checkpoint base,
+            List<TensorRecord> records,
+            List<String> warnings,
+            List<Ledger.Output> outputs)
+            throws IOException {
+        Path file =
+                Files.isDirectory(request.delta())
+                        ? request.delta().resolve(DeltaHeader.FILE_NAME)
+                        : request.delta();
+        List<Ledger.Input> inputs = new ArrayList<>();
+        inputs.addAll(Inputs.of("base", request.baseSource(), base.files()));
+        inputs.addAll(Inputs.of("delta", request.source(), List.of(file)));
+        return new Ledger(
+                "apply",
+                inputs,
+                Map.of(),
+                outputs,
+                records,
+                Map.of(
+                        "tensors", records.size(),
+                        "bytesOut", records.stream().mapToLong(TensorRecord::bytesOut).sum()),
+                warnings);
+    }
+}

@@ -1,0 +1,31 @@
+package graft.convert.sparsify;
+
+import graft.convert.plan.Progress;
+
+import java.nio.file.Path;
+
+/**
+ * What to sparsify and how.
+ *
+ * @param fineTune checkpoint file or folder
+ * @param source what the user called it
+ * @param base checkpoint that the delta will build on: θ₀ or a merged model
+ * @param baseSource what the user called it
+ * @param options selection and coding
+ * @param output folder to create
+ * @param force whether an existing output is replaced
+ * @param dryRun whether to stop when the sizes are known, with nothing written
+ * @param threads tensors at once; 0 for all cores
+ * @param progress hears bytes of both checkpoints read, per pass
+ */
+public record SparsifyRequest(
+        Path fineTune,
+        String source,
+        Path base,
+        String baseSource,
+        SparsifyOptions options,
+        Path output,
+        boolean force,
+        boolean dryRun,
+        int threads,
+        Progress progress) {}

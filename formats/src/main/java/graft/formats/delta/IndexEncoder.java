@@ -1,0 +1,75 @@
+package graft.formats.delta;
+
+import java.io.IOException;
+import java.io.OutputStream;
+
+/**
+ * Codes ascending positions into a stream, exactly as many bytes as {@link IndexSizes} said. Not
+ * thread-safe.
+ */
+final class IndexEncoder {
+    private final IndexCodec codec;
+    private final int parameter;
+    private final long elements;
+    private final OutputStream out;
+    private final BitOutput bits;
+    private long previous = -1;
+    private long written;
+
+    IndexEncoder(SparseTensor tensor, OutputStream out) {
+        this.codec = tensor.index();
+        this.parameter = tensor.parameter();
+        this.elements = tensor.info().shape().elements();
+        this.out = out;
+        this.bits = new BitOutput(out);
+    }
+
+    void add(long index) throws IOException {
+        long gap = index - previous - 1;
+        previous = index;
+        switch (codec) {
+            case NONE, DENSE -> {}
+            case BITMAP -> bitmap(index);
+            case U8_GAP -> {
+                for (; gap >= 255; gap -= 255) {
+                    out.write(255);
+                }
+                out.write((int) gap);
+            }
+            case U16_GAP -> {
+                for (; gap >= 65535; gap -= 65535) {
+                    out.write(255);
+                    out.write(255);
+                }
+                out.write((int) gap);
+                out.write((int) (gap >> 8));
+            }
+            case RICE -> {
+                for (long ones = gap >> parameter; ones > 0; ones--) {
+                    bits.write(1);
+                }
+                bits.write(0);
+                for (int i = 0; i < parameter; i++) {
+                    bits.write((int) (gap >> i) & 1);
+                }
+            }
+        }
+    }
+
+    private void bitmap(long index) throws IOException {
+        for (; written < index; written++) {
+            bits.write(0);
+        }
+        bits.write(1);
+        written++;
+    }
+
+    void finish() throws IOException {
+        if (codec == IndexCodec.BITMAP) {
+            for (; written < elements; written++) {
+                bits.write(0);
+            }
+        }
+        bits.finish();
+    }
+}
