@@ -1,0 +1,95 @@
+package graft.formats.onnx;
+
+import com.google.protobuf.ByteString;
+
+import graft.formats.onnx.proto.StringStringEntryProto;
+import graft.formats.onnx.proto.TensorProto;
+import graft.formats.tensor.TensorInfo;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+
+/**
+ * A data file beside graphs: tensors one after the other, each at a multiple of 4096 bytes so that
+ * it can be mapped (onnx's external data specification). Not thread-safe.
+ */
+public final class ExternalDataWriter implements AutoCloseable {
+    private static final long ALIGNMENT = 4096;
+
+    /** Smaller tensors stay in the graph: an alignment gap would cost more. */
+    private static final long SMALLEST = 1024;
+
+    private final FileChannel channel;
+    private final String location;
+    private long end;
+
+    private ExternalDataWriter(FileChannel channel, String location) {
+        this.channel = channel;
+        this.location = location;
+    }
+
+    /**
+     * @param file must not exist; graphs that use it lie in the same folder
+     */
+    public static ExternalDataWriter create(Path file) throws IOException {
+        var channel =
+                FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+        return new ExternalDataWriter(channel, file.getFileName().toString());
+    }
+
+    /**
+     * An initializer with these bytes: in the data file, or inline if it is small.
+     *
+     * @throws IllegalArgumentException if the bytes are not what type and shape need
+     */
+    public TensorProto add(TensorInfo info, MemorySegment bytes) throws IOException {
+        if (bytes.byteSize() != info.bytes()) {
+            throw new IllegalArgumentException("%d bytes for %s".formatted(bytes.byteSize(), info));
+        }
+        TensorProto.Builder tensor =
+                TensorProto.newBuilder()
+                        .setName(info.name())
+                        .setDataType(OnnxTypes.of(info.dtype()).getNumber());
+        Arrays.stream(info.shape().toArray()).forEach(tensor::addDims);
+        if (info.bytes() < SMALLEST) {
+            return tensor.setRawData(ByteString.copyFrom(bytes.asByteBuffer())).build();
+        }
+        long offset = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        write(bytes, offset);
+        end = offset + bytes.byteSize();
+        return tensor.setDataLocation(TensorProto.DataLocation.EXTERNAL)
+                .addExternalData(entry("location", location))
+                .addExternalData(entry("offset", Long.toString(offset)))
+                .addExternalData(entry("length", Long.toString(bytes.byteSize())))
+                .build();
+    }
+
+    private static StringStringEntryProto entry(String key, String value) {
+        return StringStringEntryProto.newBuilder().setKey(key).setValue(value).build();
+    }
+
+    private void write(MemorySegment bytes, long offset) throws IOException {
+        for (long done = 0; done < bytes.byteSize(); ) {
+            long length = Math.min(1 << 30, bytes.byteSize() - done);
+            ByteBuffer part = bytes.asSlice(done, length).asByteBuffer();
+            while (part.hasRemaining()) {
+                done += channel.write(part, offset + done);
+            }
+        }
+    }
+
+    /** Bytes of the file so far. */
+    public long bytes() {
+        return end;
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+}
