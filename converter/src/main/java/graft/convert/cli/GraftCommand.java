@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
             "REF is a local file or folder. `graft VERB -h` lists a verb's options."
         },
         subcommands = {
+            QuickstartCommand.class,
             ReduceCommand.class,
             SparsifyCommand.class,
             MergeCommand.class,

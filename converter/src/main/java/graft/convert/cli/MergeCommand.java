@@ -4,6 +4,9 @@ import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeRequest;
+import graft.formats.tensor.DType;
+
+import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -14,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 
 @Command(
@@ -42,6 +46,25 @@ final class MergeCommand implements Callable<Integer> {
             paramLabel = "F",
             description = "Share of every task vector (λ); default 0.3.")
     double weight = MergeRequest.DEFAULT_WEIGHT;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "float32|float16|bfloat16",
+            description = "Type of the merged tensors; default the base's.")
+    @Nullable Precision dtype;
+
+    /** Types by the names that Hub users know. */
+    enum Precision {
+        float32(DType.F32),
+        float16(DType.F16),
+        bfloat16(DType.BF16);
+
+        private final DType dtype;
+
+        Precision(DType dtype) {
+            this.dtype = dtype;
+        }
+    }
 
     @Option(
             names = {"-o", "--output"},
@@ -79,6 +102,7 @@ final class MergeCommand implements Callable<Integer> {
                                         base,
                                         models,
                                         weight,
+                                        Optional.ofNullable(dtype).map(type -> type.dtype),
                                         output,
                                         force,
                                         threads,

@@ -57,7 +57,8 @@ public final class ExportGraph {
     }
 
     /**
-     * One dense model: {@code TASK.onnx} and {@code TASK.onnx.data}.
+     * One dense model: {@code TASK.onnx} and {@code TASK.onnx.data}. Builds on what {@link
+     * #sharedBase} was last given, or on the graph's own base.
      *
      * @throws ConversionException.BaseMismatch if a change has no place in the graph
      */
@@ -69,10 +70,12 @@ public final class ExportGraph {
         try (var out = ExternalDataWriter.create(data)) {
             for (TensorInfo info : graph.tensors()) {
                 ExportPlan.Target target = plan.targets().get(info.name());
-                if (target == null) {
-                    editor.replace(out.add(info, graph.bytes(info.name())));
-                } else {
-                    replace(editor, out, target, graph.bytes(info.name()));
+                if (target != null) {
+                    replaceOverBase(editor, out, target);
+                    continue;
+                }
+                try (Arena arena = Arena.ofConfined()) {
+                    editor.replace(out.add(info, baseBytes(info.name(), arena)));
                 }
             }
         }
@@ -92,12 +95,8 @@ public final class ExportGraph {
         baseChanges.putAll(plan.targets());
         try (var out = ExternalDataWriter.create(folder.resolve(BASE_DATA))) {
             for (TensorInfo info : graph.tensors()) {
-                ExportPlan.Target target = plan.targets().get(info.name());
                 try (Arena arena = Arena.ofConfined()) {
-                    MemorySegment original = graph.bytes(info.name());
-                    MemorySegment bytes =
-                            target == null ? original : Materialised.of(target, original, arena);
-                    base.put(info.name(), out.add(info, bytes));
+                    base.put(info.name(), out.add(info, baseBytes(info.name(), arena)));
                 }
             }
         }
@@ -166,31 +165,23 @@ public final class ExportGraph {
         return external && scatter.count() * entry < target.after().bytes();
     }
 
-    private static void replace(
-            GraphEditor editor,
-            ExternalDataWriter out,
-            ExportPlan.Target target,
-            MemorySegment original)
-            throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
-            editor.replace(out.add(target.after(), Materialised.of(target, original, arena)));
-        }
+    /** An initializer of the base that tasks build on. */
+    private MemorySegment baseBytes(String initializer, Arena arena) throws IOException {
+        MemorySegment original = graph.bytes(initializer);
+        ExportPlan.Target changed = baseChanges.get(initializer);
+        return changed == null ? original : Materialised.of(changed, original, arena);
     }
 
-    /**
-     * A scatter that does not pay is laid over the shared base's values, not over the graph's own.
-     */
     private void replaceOverBase(
             GraphEditor editor, ExternalDataWriter out, ExportPlan.Target target)
             throws IOException {
-        MemorySegment original = graph.bytes(target.before().name());
-        ExportPlan.Target changed = baseChanges.get(target.before().name());
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment under = original;
-            if (target.change() instanceof TensorChange.Scatter && changed != null) {
-                under = Materialised.of(changed, original, arena);
-            }
-            replace(editor, out, target, under);
+            MemorySegment under =
+                    switch (target.change()) {
+                        case TensorChange.Scatter _ -> baseBytes(target.before().name(), arena);
+                        case TensorChange.Replace _ -> graph.bytes(target.before().name());
+                    };
+            editor.replace(out.add(target.after(), Materialised.of(target, under, arena)));
         }
     }
 

@@ -13,8 +13,8 @@ sealed interface Setting {
     /** The merged encoder and a sparse residual per task (PERU-FFT). */
     record Residual(String preset, double density, double weight) implements Setting {}
 
-    /** The base and an adapter per task, cut to {@code rank} (PERU-LoRA); 0 leaves it as it is. */
-    record Adapter(int rank) implements Setting {}
+    /** The base and an adapter per task, cut to {@code rank} (PERU-LoRA), or as it is. */
+    record Adapter(int rank, boolean isWhole) implements Setting {}
 
     /** Whether it is measured against the adapters as trained, not against the fine-tunes. */
     default boolean isAdapter() {
@@ -28,7 +28,8 @@ sealed interface Setting {
             case Merged(double weight) -> "merged model alone (λ %s)".formatted(weight);
             case Residual(String preset, double density, _) ->
                     "%s %s".formatted(preset, percent(density));
-            case Adapter(int rank) -> "adapters, rank " + rank;
+            case Adapter(int rank, boolean whole) ->
+                    "adapters, rank " + rank + (whole ? " (as trained)" : "");
         };
     }
 
@@ -39,7 +40,7 @@ sealed interface Setting {
             case Merged _ -> "merged";
             case Residual(String preset, double density, _) ->
                     preset + "-" + percent(density).replace(" %", "").replace('.', '_');
-            case Adapter(int rank) -> "rank-" + rank;
+            case Adapter(int rank, _) -> "rank-" + rank;
         };
     }
 

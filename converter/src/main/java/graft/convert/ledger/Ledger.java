@@ -14,6 +14,7 @@ import java.util.TreeMap;
  * @param outputs files written, by path
  * @param tensors in plan order
  * @param totals sums and worst cases over {@code tensors}, by name
+ * @param results measured outcomes beyond tensors, such as accuracies, in plan order
  * @param warnings what the user should know, a line each
  */
 public record Ledger(
@@ -23,6 +24,7 @@ public record Ledger(
         List<Output> outputs,
         List<TensorRecord> tensors,
         Map<String, Number> totals,
+        List<Map<String, Object>> results,
         List<String> warnings) {
     /** Version of the layout of {@code graft.json}; a reader refuses a higher one. */
     public static final int SCHEMA_VERSION = 1;
@@ -52,7 +54,20 @@ public record Ledger(
         outputs = List.copyOf(outputs);
         tensors = List.copyOf(tensors);
         totals = new TreeMap<>(totals);
+        results = List.copyOf(results);
         warnings = List.copyOf(warnings);
+    }
+
+    /** A ledger without results. */
+    public Ledger(
+            String command,
+            List<Input> inputs,
+            Map<String, Object> options,
+            List<Output> outputs,
+            List<TensorRecord> tensors,
+            Map<String, Number> totals,
+            List<String> warnings) {
+        this(command, inputs, options, outputs, tensors, totals, List.of(), warnings);
     }
 
     /** Bytes of all tensors before. */

@@ -89,6 +89,8 @@ public final class LedgerWriter {
             outputs(json, ledger);
             tensors(json, ledger);
             object(json, "totals", ledger.totals());
+            json.writeFieldName("results");
+            plain(json, ledger.results());
             json.writeArrayFieldStart("warnings");
             for (String warning : ledger.warnings()) {
                 json.writeString(warning);
@@ -145,21 +147,39 @@ public final class LedgerWriter {
 
     private static void object(JsonGenerator json, String name, Map<String, ?> values)
             throws IOException {
-        json.writeObjectFieldStart(name);
-        for (var entry : values.entrySet()) {
-            value(json, entry.getKey(), entry.getValue());
-        }
-        json.writeEndObject();
+        json.writeFieldName(name);
+        plain(json, values);
     }
 
     private static void value(JsonGenerator json, String name, Object value) throws IOException {
+        json.writeFieldName(name);
+        plain(json, value);
+    }
+
+    /** Maps, lists, strings, numbers and booleans; a number that is not finite becomes a string. */
+    private static void plain(JsonGenerator json, Object value) throws IOException {
         switch (value) {
-            case Integer i -> json.writeNumberField(name, i);
-            case Long l -> json.writeNumberField(name, l);
-            case Double d when Double.isFinite(d) -> json.writeNumberField(name, d);
-            case Float f when Float.isFinite(f) -> json.writeNumberField(name, f);
-            case Boolean b -> json.writeBooleanField(name, b);
-            default -> json.writeStringField(name, value.toString());
+            case Map<?, ?> map -> {
+                json.writeStartObject();
+                for (var entry : map.entrySet()) {
+                    json.writeFieldName(String.valueOf(entry.getKey()));
+                    plain(json, entry.getValue());
+                }
+                json.writeEndObject();
+            }
+            case List<?> list -> {
+                json.writeStartArray();
+                for (Object element : list) {
+                    plain(json, element);
+                }
+                json.writeEndArray();
+            }
+            case Integer i -> json.writeNumber(i);
+            case Long l -> json.writeNumber(l);
+            case Double d when Double.isFinite(d) -> json.writeNumber(d);
+            case Float f when Float.isFinite(f) -> json.writeNumber(f);
+            case Boolean b -> json.writeBoolean(b);
+            default -> json.writeString(value.toString());
         }
     }
 }

@@ -11,6 +11,7 @@ import graft.formats.FileSpot;
 import graft.formats.io.SideFiles;
 import graft.formats.safetensors.Checkpoint;
 import graft.formats.safetensors.SafetensorsWriter;
+import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSink;
@@ -25,12 +26,13 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * θ* = θ₀ + λ Σ_t (θ_t − θ₀), an ordinary checkpoint in the base's type.
+ * θ* = θ₀ + λ Σ_t (θ_t − θ₀), an ordinary checkpoint.
  *
  * <p>Differences are taken in float32, summed in float64 in the order of the request, and rounded
- * once, to the base's type. A tensor that no fine-tune has, or has in another shape, is the base's;
- * one that only fine-tunes have, such as a head, is in none. All inputs stream side by side, tile
- * by tile. Stateless, safe from any thread; the output does not depend on the number of threads.
+ * once, to the base's type or the one asked for. A tensor that no fine-tune has, or has in another
+ * shape, is the base's; one that only fine-tunes have, such as a head, is in none. All inputs
+ * stream side by side, tile by tile. Stateless, safe from any thread; the output does not depend on
+ * the number of threads.
  */
 public final class MergeModels {
     private static final int TILE = 1 << 15;
@@ -72,7 +74,7 @@ public final class MergeModels {
     }
 
     /** A tensor of the base and its counterparts; none if it is carried over. */
-    private record Item(TensorInfo info, List<TensorPair> pairs) {
+    private record Item(TensorInfo info, TensorInfo out, List<TensorPair> pairs) {
         long bytes() {
             return info.bytes() + pairs.stream().mapToLong(pair -> pair.model().bytes()).sum();
         }
@@ -98,7 +100,11 @@ public final class MergeModels {
                         "merge fine-tunes of one architecture; graft inspect shows what each holds");
             }
             merged += pairs.isEmpty() ? 0 : 1;
-            items.add(new Item(info, pairs));
+            TensorInfo out =
+                    pairs.isEmpty() || request.dtype().isEmpty()
+                            ? info
+                            : new TensorInfo(info.name(), request.dtype().get(), info.shape());
+            items.add(new Item(info, out, pairs));
         }
         if (merged == 0) {
             throw new ConversionException.NothingMatched(
@@ -116,7 +122,8 @@ public final class MergeModels {
                         "merge %d models".formatted(request.fineTunes().size()),
                         items.stream().mapToLong(Item::bytes).sum());
         Path file = folder.resolve(Checkpoint.SINGLE_FILE);
-        try (var out = SafetensorsWriter.create(file, base.tensors(), base.metadata())) {
+        List<TensorInfo> tensors = items.stream().map(Item::out).toList();
+        try (var out = SafetensorsWriter.create(file, tensors, base.metadata())) {
             return workers.map(
                     items,
                     item -> {
@@ -128,7 +135,7 @@ public final class MergeModels {
                         }
                         request.progress().advance(item.bytes());
                         return TensorRecord.of(
-                                item.info(), treatment, item.info().bytes(), Map.of());
+                                item.info(), treatment, item.out().bytes(), Map.of());
                     });
         }
     }
@@ -141,7 +148,8 @@ public final class MergeModels {
         float[] model = new float[most];
         double[] sum = new double[most];
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment tile = arena.allocate((long) most * info.dtype().bytes(), 64);
+            DType type = item.out().dtype();
+            MemorySegment tile = arena.allocate((long) most * type.bytes(), 64);
             for (long first = 0; first < elements; first += most) {
                 int count = (int) Math.min(most, elements - first);
                 TensorPair any = item.pairs().getFirst();
@@ -159,9 +167,11 @@ public final class MergeModels {
                         throw notFinite(info, first + i, base[i]);
                     }
                 }
-                Elements.narrow(info.dtype(), base, 0, tile, 0, count);
-                long at = first * info.dtype().bytes();
-                out.write(info.name(), at, tile.asSlice(0, (long) count * info.dtype().bytes()));
+                Elements.narrow(type, base, 0, tile, 0, count);
+                out.write(
+                        info.name(),
+                        first * type.bytes(),
+                        tile.asSlice(0, (long) count * type.bytes()));
             }
         }
     }
@@ -192,7 +202,10 @@ public final class MergeModels {
         return new Ledger(
                 "merge",
                 inputs,
-                Map.of("method", "task-arithmetic", "weight", request.weight()),
+                Map.of(
+                        "method", "task-arithmetic",
+                        "weight", request.weight(),
+                        "dtype", request.dtype().map(DType::name).orElse("as the base")),
                 outputs,
                 records,
                 Map.of("tensorsMerged", merged, "tensorsCarried", records.size() - merged),

@@ -1,9 +1,11 @@
 package graft.convert.merge;
 
 import graft.convert.plan.Progress;
+import graft.formats.tensor.DType;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What to merge.
@@ -12,6 +14,7 @@ import java.util.List;
  * @param baseSource what the user called it
  * @param fineTunes at least one, in the order of the sum
  * @param weight λ, the share of every task vector
+ * @param dtype type in which merged tensors are stored; empty for the base's own
  * @param output folder to create
  * @param force whether an existing output is replaced
  * @param threads tensors at once; 0 for all cores
@@ -22,6 +25,7 @@ public record MergeRequest(
         String baseSource,
         List<FineTune> fineTunes,
         double weight,
+        Optional<DType> dtype,
         Path output,
         boolean force,
         int threads,
@@ -33,13 +37,16 @@ public record MergeRequest(
     public record FineTune(Path path, String source) {}
 
     /**
-     * @throws IllegalArgumentException if there is nothing to merge or λ is no number
+     * @throws IllegalArgumentException if there is nothing to merge, λ is no number, or the type
+     *     holds no fractions
      */
     public MergeRequest {
         fineTunes = List.copyOf(fineTunes);
-        if (fineTunes.isEmpty() || !Double.isFinite(weight)) {
+        boolean storable = dtype.map(DType::isComputable).orElse(true);
+        if (fineTunes.isEmpty() || !Double.isFinite(weight) || !storable) {
             throw new IllegalArgumentException(
-                    "%d fine-tunes with weight %s".formatted(fineTunes.size(), weight));
+                    "%d fine-tunes with weight %s into %s"
+                            .formatted(fineTunes.size(), weight, dtype));
         }
     }
 }
