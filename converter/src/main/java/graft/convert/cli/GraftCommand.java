@@ -22,10 +22,13 @@ import picocli.CommandLine.Spec;
         },
         subcommands = {
             QuickstartCommand.class,
+            InspectCommand.class,
             ReduceCommand.class,
             SparsifyCommand.class,
             MergeCommand.class,
             ApplyCommand.class,
+            ExportCommand.class,
+            VerifyCommand.class,
             EnvCommand.class,
             HelpCommand.class,
             CompletionCommand.class,

@@ -57,8 +57,7 @@ public final class ExportGraph {
     }
 
     /**
-     * One dense model: {@code TASK.onnx} and {@code TASK.onnx.data}. Builds on what {@link
-     * #sharedBase} was last given, or on the graph's own base.
+     * One dense model: {@code TASK.onnx} and {@code TASK.onnx.data}.
      *
      * @throws ConversionException.BaseMismatch if a change has no place in the graph
      */
@@ -83,16 +82,21 @@ public final class ExportGraph {
     }
 
     /**
-     * Writes the data that all tasks of a folder share, once, before the first {@link #shared}.
+     * Makes everything exported from now on build on a changed base, such as a merged model. The
+     * changes are read again for every export: keep their source open.
      *
-     * @param changes what makes the graph's base the one that tasks build on, such as a merged
-     *     model; empty for the base itself
+     * @throws ConversionException.BaseMismatch if a change has no place in the graph
      */
-    public void sharedBase(Collection<TensorChange> changes, Path folder) throws IOException {
+    public void buildOn(Collection<TensorChange> changes) throws ConversionException {
         ExportPlan plan = ExportPlan.of(graph, binding, changes);
         base.clear();
         baseChanges.clear();
         baseChanges.putAll(plan.targets());
+    }
+
+    /** Writes the data that all tasks of a folder share, once, before the first {@link #shared}. */
+    public void sharedBase(Path folder) throws IOException {
+        base.clear();
         try (var out = ExternalDataWriter.create(folder.resolve(BASE_DATA))) {
             for (TensorInfo info : graph.tensors()) {
                 try (Arena arena = Arena.ofConfined()) {

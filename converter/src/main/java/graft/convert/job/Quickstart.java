@@ -222,9 +222,10 @@ public final class Quickstart {
                 var merged = Checkpoint.open(out.resolve("merged"))) {
             var dense = new ExportGraph(graph, base);
             var overMerged = new ExportGraph(graph, base);
-            overMerged.sharedBase(ModelChanges.ofCheckpoint(base, merged), deltas);
+            overMerged.buildOn(ModelChanges.ofCheckpoint(base, merged));
+            overMerged.sharedBase(deltas);
             var overBase = new ExportGraph(graph, base);
-            overBase.sharedBase(List.of(), adapters);
+            overBase.sharedBase(adapters);
             for (Setting setting : settings) {
                 for (String task : family.tasks()) {
                     var item = new Item(setting, task);
@@ -296,7 +297,7 @@ public final class Quickstart {
                 var base = Checkpoint.open(family.base());
                 var merged = Checkpoint.open(out.resolve("merged"))) {
             var export = new ExportGraph(graph, base);
-            export.sharedBase(ModelChanges.ofCheckpoint(base, merged), scratch);
+            export.buildOn(ModelChanges.ofCheckpoint(base, merged));
             for (String task : family.tasks()) {
                 var item = new Item(CHECKED, task);
                 try (var delta = DeltaReader.open(stored(family, item, out))) {

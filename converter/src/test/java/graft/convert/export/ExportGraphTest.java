@@ -106,7 +106,7 @@ class ExportGraphTest {
                 var base = Checkpoint.open(FAMILY.resolve("base"))) {
             var export = new ExportGraph(model, base);
             export.merged("same", List.of(), folder);
-            export.sharedBase(List.of(), folder);
+            export.sharedBase(folder);
             export.shared("over", List.of(), folder);
         }
         float scale = 0;
@@ -141,7 +141,8 @@ class ExportGraphTest {
                 dense.add(replace(info, from));
             }
             var export = new ExportGraph(model, base);
-            export.sharedBase(under, folder);
+            export.buildOn(under);
+            export.sharedBase(folder);
             ExportReport report = export.shared("sparse", sparse, folder);
             export.shared("none", List.of(), folder);
             export.merged("dense", dense, folder);
@@ -164,7 +165,7 @@ class ExportGraphTest {
                 var adapter = PeftAdapter.open(FAMILY.resolve("lora-" + task))) {
             var export = new ExportGraph(model, base);
             export.merged("full", ModelChanges.ofCheckpoint(base, tuned), folder);
-            export.sharedBase(List.of(), folder);
+            export.sharedBase(folder);
             export.shared("lora", ModelChanges.ofAdapter(base, adapter), folder);
         }
         for (String name : List.of("full", "lora")) {

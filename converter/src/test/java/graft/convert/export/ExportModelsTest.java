@@ -1,0 +1,128 @@
+package graft.convert.export;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import graft.convert.ConversionException;
+import graft.convert.ledger.Ledger;
+import graft.convert.merge.MergeModels;
+import graft.convert.merge.MergeRequest;
+import graft.convert.plan.Progress;
+import graft.convert.sparsify.ApplyDelta;
+import graft.convert.sparsify.ApplyRequest;
+import graft.convert.sparsify.SparsifyModel;
+import graft.convert.sparsify.SparsifyOptions;
+import graft.convert.sparsify.SparsifyRequest;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** A delta over a merged model, in a graph that was exported from the base of both. */
+class ExportModelsTest {
+    private static final Path FAMILY =
+            Path.of(System.getProperty("graft.testdata"), "families/mini");
+    private static final Path GRAPH = FAMILY.resolve("onnx/theta0-nounsense-torchscript.onnx");
+
+    @TempDir Path folder;
+
+    @BeforeEach
+    void mergeAndSparsify() throws IOException {
+        new MergeModels()
+                .run(
+                        new MergeRequest(
+                                FAMILY.resolve("base"),
+                                "base",
+                                List.of(
+                                        new MergeRequest.FineTune(FAMILY.resolve("fft-pos"), "pos"),
+                                        new MergeRequest.FineTune(
+                                                FAMILY.resolve("fft-spam"), "spam")),
+                                0.3,
+                                Optional.empty(),
+                                folder.resolve("merged"),
+                                false,
+                                1,
+                                Progress.NONE));
+        new SparsifyModel()
+                .run(
+                        new SparsifyRequest(
+                                FAMILY.resolve("fft-pos"),
+                                "pos",
+                                folder.resolve("merged"),
+                                "merged",
+                                SparsifyOptions.compact(0.05),
+                                folder.resolve("delta"),
+                                false,
+                                false,
+                                1,
+                                Progress.NONE));
+    }
+
+    @Test
+    void everyModeEqualsTheAppliedCheckpointBitForBit() throws IOException {
+        new ApplyDelta()
+                .run(
+                        new ApplyRequest(
+                                folder.resolve("delta"),
+                                "delta",
+                                folder.resolve("merged"),
+                                "merged",
+                                folder.resolve("applied"),
+                                false,
+                                1,
+                                Progress.NONE));
+        export("applied", "base", ExportRequest.Mode.merged, "a");
+        export("delta", "merged", ExportRequest.Mode.merged, "b");
+        export("delta", "merged", ExportRequest.Mode.shared, "c");
+        Path reference = folder.resolve("a/applied.onnx");
+        for (String other : List.of("b/delta.onnx", "c/delta.onnx")) {
+            assertThat(GraphProbe.compare(folder.resolve(other), reference, GraphProbe.Expect.SAME))
+                    .contains("bit for bit");
+        }
+    }
+
+    @Test
+    void ledgerSaysWhatWasBoundAndChecked() throws IOException {
+        Ledger ledger = export("delta", "merged", ExportRequest.Mode.shared, "out");
+        assertThat(ledger.total("initializersBound")).isEqualTo(55);
+        assertThat(ledger.results()).hasSize(1);
+        assertThat(ledger.results().getFirst())
+                .containsEntry("task", "delta")
+                .containsEntry("verified", "equals the dense model bit for bit");
+        assertThat(ledger.outputs())
+                .extracting(Ledger.Output::path)
+                .containsExactly("base.onnx.data", "delta.delta.data", "delta.onnx");
+    }
+
+    @Test
+    void exportThatChangesNothingIsRefused() {
+        assertThatThrownBy(() -> export("merged", "merged", ExportRequest.Mode.merged, "out"))
+                .isInstanceOf(ConversionException.NothingMatched.class);
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+
+    private Ledger export(String source, String base, ExportRequest.Mode mode, String out)
+            throws IOException {
+        var theta0 = new ExportRequest.Named(FAMILY.resolve("base"), "base");
+        var on = base.equals("base") ? theta0 : new ExportRequest.Named(folder.resolve(base), base);
+        return new ExportModels()
+                .run(
+                        new ExportRequest(
+                                List.of(
+                                        new ExportRequest.Source(
+                                                folder.resolve(source), source, source)),
+                                GRAPH,
+                                theta0,
+                                on,
+                                mode,
+                                true,
+                                folder.resolve(out),
+                                false,
+                                Progress.NONE));
+    }
+}
