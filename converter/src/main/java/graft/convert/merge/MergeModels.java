@@ -163,7 +163,7 @@ public final class MergeModels {
                 }
                 for (int i = 0; i < count; i++) {
                     base[i] = (float) (base[i] + weight * sum[i]);
-                    if (!Float.isFinite(base[i])) {
+                    if (!Float.isFinite(Elements.round(type, base[i]))) {
                         throw notFinite(info, first + i, base[i]);
                     }
                 }

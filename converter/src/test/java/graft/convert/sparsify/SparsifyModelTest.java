@@ -1,0 +1,349 @@
+package graft.convert.sparsify;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+
+import graft.convert.ConversionException;
+import graft.convert.ledger.Ledger;
+import graft.convert.ledger.TensorRecord;
+import graft.convert.merge.MergeModels;
+import graft.convert.merge.MergeRequest;
+import graft.convert.plan.Progress;
+import graft.convert.testing.Checkpoints;
+import graft.convert.testing.Python;
+import graft.formats.delta.DeltaReader;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.TreeMap;
+
+class SparsifyModelTest {
+    private static final Path FAMILY =
+            Path.of(System.getProperty("graft.testdata"), "families/mini");
+
+    @TempDir Path folder;
+
+    /** The oracle sorts all entries: by magnitude, then tensor name, then index. */
+    @ParameterizedTest(name = "{0}, {1} of {2}, seed {3}")
+    @CsvSource({
+        "global,0.1,BF16,1", "global,0.37,F16,2", "global,0.004,F32,3", "global,1.0,BF16,4",
+        "tensor,0.1,BF16,5", "tensor,0.37,F16,6", "tensor,0.004,F32,7", "tensor,1.0,F32,8"
+    })
+    void selectionEqualsASort(SparsifyOptions.Scope scope, double density, DType type, long seed)
+            throws IOException {
+        var random = new Random(seed);
+        Map<String, float[]> base = new TreeMap<>();
+        Map<String, float[]> model = new TreeMap<>();
+        for (String name : List.of("b", "a.2", "a.10", "c")) {
+            int n = 1 + random.nextInt(70_000);
+            base.put(name, coarse(random, n, type));
+            model.put(name, coarse(random, n, type)); // coarse values: ties everywhere
+        }
+        Path theta0 = Checkpoints.write(folder.resolve("base.safetensors"), type, base);
+        Path theta = Checkpoints.write(folder.resolve("model.safetensors"), type, model);
+        var options =
+                new SparsifyOptions(
+                        density, scope, SparsifyOptions.Values.exact, SparsifyOptions.Gain.none);
+        run(theta, theta0, options, 2, folder.resolve("delta"));
+        Map<String, List<Long>> kept = oracle(base, model, options);
+        try (var delta = DeltaReader.open(folder.resolve("delta"))) {
+            for (var tensor : model.entrySet()) {
+                String name = tensor.getKey();
+                List<Long> positions = new ArrayList<>();
+                var entries = delta.entries(delta.find(name).orElseThrow());
+                while (entries.next()) {
+                    positions.add(entries.index());
+                    assertThat(entries.value()).isEqualTo(tensor.getValue()[(int) entries.index()]);
+                }
+                assertThat(positions).as(name).isEqualTo(kept.get(name));
+            }
+        }
+    }
+
+    private static float[] coarse(Random random, int n, DType type) {
+        float[] values = new float[n];
+        for (int i = 0; i < n; i++) {
+            values[i] = Elements.round(type, Math.round(8 * random.nextGaussian()) / 16f);
+        }
+        return values;
+    }
+
+    private record Entry(String name, long index, float magnitude) {}
+
+    private static Map<String, List<Long>> oracle(
+            Map<String, float[]> base, Map<String, float[]> model, SparsifyOptions options) {
+        List<Entry> all = new ArrayList<>();
+        for (String name : base.keySet()) {
+            float[] from = base.getOrDefault(name, new float[0]);
+            float[] to = model.getOrDefault(name, new float[0]);
+            for (int i = 0; i < from.length; i++) {
+                all.add(new Entry(name, i, Math.abs(to[i] - from[i])));
+            }
+        }
+        var order =
+                Comparator.comparing(Entry::magnitude)
+                        .reversed()
+                        .thenComparing(Entry::name)
+                        .thenComparing(Entry::index);
+        Map<String, List<Long>> kept = new TreeMap<>();
+        base.keySet().forEach(name -> kept.put(name, new ArrayList<>()));
+        boolean global = options.scope() == SparsifyOptions.Scope.global;
+        for (String group : global ? List.of("") : List.copyOf(base.keySet())) {
+            List<Entry> pool =
+                    all.stream()
+                            .filter(e -> global || e.name().equals(group))
+                            .sorted(order)
+                            .toList();
+            long k = (long) Math.floor(options.density() * pool.size() + 0.5);
+            pool.stream()
+                    .limit(global ? k : Math.max(1, k))
+                    .filter(e -> e.magnitude() > 0) // the base already has the value
+                    .forEach(e ->
+                            kept.computeIfAbsent(e.name(), _ -> new ArrayList<>()).add(e.index()));
+        }
+        kept.values().forEach(list -> list.sort(null));
+        return kept;
+    }
+
+    @ParameterizedTest
+    @EnumSource(SparsifyOptions.Scope.class)
+    void bytesDoNotDependOnThreads(SparsifyOptions.Scope scope) throws IOException {
+        var options =
+                new SparsifyOptions(
+                        0.05, scope, SparsifyOptions.Values.sign, SparsifyOptions.Gain.projection);
+        Path model = FAMILY.resolve("fft-spam");
+        run(model, FAMILY.resolve("base"), options, 1, folder.resolve("one"));
+        run(model, FAMILY.resolve("base"), options, 4, folder.resolve("four"));
+        assertThat(folder.resolve("one/delta.safetensors"))
+                .hasSameBinaryContentAs(folder.resolve("four/delta.safetensors"));
+    }
+
+    @Test
+    void everythingExactRestoresTheFileByteForByte() throws IOException {
+        for (String task : List.of("pos", "spam")) {
+            Path model = FAMILY.resolve("fft-" + task);
+            Path delta = folder.resolve("delta-" + task);
+            run(model, FAMILY.resolve("base"), SparsifyOptions.paper(1), 2, delta);
+            apply(delta, FAMILY.resolve("base"), folder.resolve(task), false);
+            for (String file : List.of("model.safetensors", "config.json")) {
+                assertThat(folder.resolve(task).resolve(file))
+                        .hasSameBinaryContentAs(model.resolve(file));
+            }
+        }
+    }
+
+    /** ⟨û, u⟩ = ‖u‖² is what the gain is for; checked on the applied values themselves. */
+    @Test
+    void projectionGainGivesTheLengthBack() throws IOException {
+        var random = new Random(11);
+        float[] from = gaussian(random, 40_000);
+        float[] to = gaussian(random, 40_000);
+        Path base =
+                Checkpoints.write(folder.resolve("b.safetensors"), DType.F32, Map.of("x", from));
+        Path model = Checkpoints.write(folder.resolve("m.safetensors"), DType.F32, Map.of("x", to));
+        Ledger ledger = run(model, base, SparsifyOptions.compact(0.05), 1, folder.resolve("d"));
+        apply(folder.resolve("d"), base, folder.resolve("out"), false);
+        float[] applied = Checkpoints.read(folder.resolve("out/model.safetensors"), "x");
+        double dot = 0;
+        double energy = 0;
+        double error = 0;
+        int changed = 0;
+        for (int i = 0; i < from.length; i++) {
+            double u = (double) to[i] - from[i];
+            dot += u * ((double) applied[i] - from[i]);
+            energy += u * u;
+            error += ((double) to[i] - applied[i]) * ((double) to[i] - applied[i]);
+            changed += applied[i] == from[i] ? 0 : 1;
+        }
+        assertThat(changed).isEqualTo(2000);
+        assertThat(dot).isCloseTo(energy, within(1e-5 * energy));
+        TensorRecord record = ledger.tensors().getFirst();
+        assertThat(record.figure("relativeError"))
+                .isCloseTo(Math.sqrt(error / energy), within(1e-5));
+    }
+
+    private static float[] gaussian(Random random, int n) {
+        float[] values = new float[n];
+        for (int i = 0; i < n; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    /**
+     * Counts of kept entries as the numpy reference has them, for every task, density and scope.
+     */
+    @Test
+    void countsEqualTheReferencesOnTheTrainedFamily() throws IOException {
+        Path merged = folder.resolve("merged");
+        List<MergeRequest.FineTune> models = new ArrayList<>();
+        List<String> tasks = List.of("debsection", "nounsense", "pos", "spam");
+        tasks.forEach(t -> models.add(new MergeRequest.FineTune(FAMILY.resolve("fft-" + t), t)));
+        new MergeModels()
+                .run(
+                        new MergeRequest(
+                                FAMILY.resolve("base"),
+                                "base",
+                                models,
+                                0.3,
+                                Optional.of(DType.F32),
+                                merged,
+                                false,
+                                2,
+                                Progress.NONE));
+        int compared = 0;
+        JsonNode rows =
+                new ObjectMapper().readTree(FAMILY.resolve("expected.json").toFile()).get("rows");
+        for (JsonNode row : rows) {
+            boolean plain = !row.has("pool") && !row.has("keep_1d_whole");
+            String values = row.path("values").asText();
+            if (!row.path("merge").asText().equals("ta0.3")
+                    || !plain
+                    || !List.of(0.01, 0.05, 0.2).contains(row.path("m").asDouble())
+                    || !List.of("signproj", "f32").contains(values)) {
+                continue;
+            }
+            boolean signs = values.equals("signproj");
+            var options =
+                    new SparsifyOptions(
+                            row.get("m").asDouble(),
+                            SparsifyOptions.Scope.valueOf(row.get("selection").asText()),
+                            signs ? SparsifyOptions.Values.sign : SparsifyOptions.Values.exact,
+                            signs ? SparsifyOptions.Gain.projection : SparsifyOptions.Gain.none);
+            for (String task : tasks) {
+                Path out = folder.resolve("out" + compared++);
+                Ledger ledger = run(FAMILY.resolve("fft-" + task), merged, options, 2, out);
+                JsonNode expected = row.get("tasks").get(task);
+                assertThat((long) ledger.total("nonZeros"))
+                        .as("%s %s", task, options)
+                        .isEqualTo(expected.get("nnz").asLong());
+                long sparse =
+                        ledger.tensors().stream()
+                                .filter(r -> r.treatment().equals("sparse"))
+                                .mapToLong(TensorRecord::bytesOut)
+                                .sum();
+                // the reference's entropy bound counts two bytes a tensor for scales, which we do
+                // not
+                assertThat((double) sparse / expected.get("entropy").asLong())
+                        .isBetween(0.97, 1.12);
+            }
+        }
+        assertThat(compared).isEqualTo(48);
+    }
+
+    @Test
+    void notFiniteValuesAreRefusedWithTensorAndElement() throws IOException {
+        float[] broken = {1, 2, Float.NaN, 4};
+        Path base =
+                Checkpoints.write(
+                        folder.resolve("b.safetensors"), DType.F32, Map.of("x", new float[4]));
+        Path model =
+                Checkpoints.write(folder.resolve("m.safetensors"), DType.F32, Map.of("x", broken));
+        for (var options : List.of(SparsifyOptions.paper(0.5), SparsifyOptions.compact(0.5))) {
+            assertThatThrownBy(() -> run(model, base, options, 1, folder.resolve("out")))
+                    .isInstanceOf(ConversionException.UnusableValues.class)
+                    .hasMessageContaining("'x'")
+                    .hasMessageContaining("element 2 is NaN");
+        }
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+
+    @Test
+    void anotherBaseIsRefusedUnlessForced() throws IOException {
+        run(
+                FAMILY.resolve("fft-pos"),
+                FAMILY.resolve("base"),
+                SparsifyOptions.paper(0.01),
+                1,
+                folder.resolve("d"));
+        Path other = FAMILY.resolve("fft-spam");
+        assertThatThrownBy(() -> apply(folder.resolve("d"), other, folder.resolve("out"), false))
+                .isInstanceOf(ConversionException.BaseMismatch.class)
+                .hasMessageContaining("not the base");
+        assertThat(folder.resolve("out")).doesNotExist();
+        apply(folder.resolve("d"), other, folder.resolve("out"), true);
+        assertThat(folder.resolve("out/model.safetensors")).exists();
+    }
+
+    @Test
+    void modelsWithoutACommonTensorAreRefused() throws IOException {
+        Path base =
+                Checkpoints.write(
+                        folder.resolve("b.safetensors"), DType.F32, Map.of("x", new float[4]));
+        Path model =
+                Checkpoints.write(
+                        folder.resolve("m.safetensors"), DType.F32, Map.of("y", new float[4]));
+        assertThatThrownBy(() ->
+                        run(model, base, SparsifyOptions.paper(0.5), 1, folder.resolve("out")))
+                .isInstanceOf(ConversionException.NothingMatched.class);
+    }
+
+    /** The reader of docs/sparse-delta.md, as printed there, rebuilds what apply rebuilds. */
+    @Test
+    void documentedNumpyReaderGivesTheSameModel() throws Exception {
+        Python python = Python.with("numpy", "safetensors");
+        String page =
+                Files.readString(Path.of(System.getProperty("graft.root"), "docs/sparse-delta.md"));
+        String code = page.substring(page.indexOf("```python\n") + 10, page.lastIndexOf("```"));
+        Path script = Files.writeString(folder.resolve("read_delta.py"), code);
+        List<String> arguments = new ArrayList<>(List.of(script.toString()));
+        for (var options :
+                List.of(
+                        SparsifyOptions.paper(0.2),
+                        SparsifyOptions.compact(0.03),
+                        SparsifyOptions.paper(0.6))) {
+            Path delta = folder.resolve("d" + arguments.size());
+            Path out = folder.resolve("o" + arguments.size());
+            run(FAMILY.resolve("fft-pos"), FAMILY.resolve("base"), options, 1, delta);
+            apply(delta, FAMILY.resolve("base"), out, false);
+            arguments.addAll(
+                    Arrays.asList(
+                            delta.resolve("delta.safetensors").toString(),
+                            FAMILY.resolve("base/model.safetensors").toString(),
+                            out.resolve("model.safetensors").toString()));
+        }
+        python.run("check_delta.py", arguments.getFirst(), arguments.subList(1, arguments.size()));
+    }
+
+    private static Ledger run(Path model, Path base, SparsifyOptions options, int threads, Path out)
+            throws IOException {
+        return new SparsifyModel()
+                .run(
+                        new SparsifyRequest(
+                                model,
+                                "model",
+                                base,
+                                "base",
+                                options,
+                                out,
+                                false,
+                                false,
+                                threads,
+                                Progress.NONE));
+    }
+
+    private static void apply(Path delta, Path base, Path out, boolean force) throws IOException {
+        new ApplyDelta()
+                .run(new ApplyRequest(delta, "delta", base, "base", out, force, 2, Progress.NONE));
+    }
+}
