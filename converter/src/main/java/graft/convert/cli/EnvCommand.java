@@ -27,6 +27,7 @@ final class EnvCommand implements Callable<Integer> {
     private static Map<String, String> values() {
         Map<String, String> values = new TreeMap<>();
         values.put("graft", Versions.graft());
+        values.put("java", ProcessHandle.current().info().command().orElse("(unknown)"));
         values.put("jdk", Runtime.version().toString());
         values.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
         values.put("cores", Integer.toString(Runtime.getRuntime().availableProcessors()));
