@@ -31,6 +31,12 @@ final class Errors {
         return report(usage, line, isJson(List.of(arguments)), false);
     }
 
+    /** The virtual machine gave up: out of memory, or a library that does not load. */
+    static int onError(Error error, CommandLine line, String[] arguments) {
+        var list = List.of(arguments);
+        return report(error, line, isJson(list), isVerbose(list));
+    }
+
     private static boolean isJson(List<String> arguments) {
         int format = arguments.indexOf("--format");
         return arguments.contains("--json")

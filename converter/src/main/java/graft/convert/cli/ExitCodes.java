@@ -32,7 +32,7 @@ final class ExitCodes {
               2  usage: an option or a combination of options
              65  malformed or unsuitable input
              66  input not found
-             69  no suitable Java runtime or native library
+             69  no suitable Java runtime or native library, or too little memory
              70  a bug of ours; please report it with --verbose
              73  cannot write the output, or it already exists
              74  reading or writing failed
@@ -59,7 +59,7 @@ final class ExitCodes {
             case AccessDeniedException _ -> CANNOT_WRITE;
             case InterruptedIOException _ -> INTERRUPTED;
             case IOException _ -> IO_FAILED;
-            case UnsatisfiedLinkError _, NoClassDefFoundError _ -> NO_RUNTIME;
+            case LinkageError _, OutOfMemoryError _ -> NO_RUNTIME;
             default -> OUR_BUG;
         };
     }
@@ -106,8 +106,9 @@ final class ExitCodes {
             case AccessDeniedException _ -> "check the permissions of the file and its folder";
             case InterruptedIOException _ -> "nothing was left under the final name; run it again";
             case IOException _ -> "check the disk (space, health) and run it again";
-            case UnsatisfiedLinkError _, NoClassDefFoundError _ ->
-                    "try --kernel ejml, which needs no native library";
+            case OutOfMemoryError _ ->
+                    "give the heap more room, for example GRAFT_JAVA_OPTS=-Xmx2g";
+            case LinkageError _ -> "try --kernel ejml, which needs no native library";
             default -> "this is a bug; please report it with what --verbose prints";
         };
     }

@@ -5,6 +5,13 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        System.exit(GraftCommand.commandLine(args).execute(args));
+        var line = GraftCommand.commandLine(args);
+        int code;
+        try {
+            code = line.execute(args);
+        } catch (Error e) { // no heap, no native library: picocli hands on exceptions only
+            code = Errors.onError(e, line, args);
+        }
+        System.exit(code);
     }
 }

@@ -8,6 +8,7 @@ import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.onnx.proto.TensorShapeProto;
 import graft.formats.onnx.proto.ValueInfoProto;
+import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.io.OutputStream;
@@ -111,7 +112,9 @@ final class GraphEditor {
             long after = changedExtent(target, false);
             Set<String> downstream = downstream(edited, target.before().name());
             for (int i = 0; i < edited.getValueInfoCount(); i++) {
-                if (downstream.contains(edited.getValueInfo(i).getName())) {
+                if (edited.getValueInfo(i).getName().equals(target.before().name())) {
+                    edited.setValueInfo(i, withShape(edited.getValueInfo(i), target.after()));
+                } else if (downstream.contains(edited.getValueInfo(i).getName())) {
                     edited.setValueInfo(i, withLast(edited.getValueInfo(i), before, after));
                 }
             }
@@ -142,6 +145,18 @@ final class GraphEditor {
             }
         }
         return reached;
+    }
+
+    /** torch's second exporter describes initializers as values, too. */
+    private static ValueInfoProto withShape(ValueInfoProto info, TensorInfo after) {
+        ValueInfoProto.Builder changed = info.toBuilder();
+        TensorShapeProto.Builder shape =
+                changed.getTypeBuilder().getTensorTypeBuilder().getShapeBuilder();
+        shape.clearDim();
+        for (long extent : after.shape().toArray()) {
+            shape.addDimBuilder().setDimValue(extent);
+        }
+        return changed.build();
     }
 
     private static ValueInfoProto withLast(ValueInfoProto info, long before, long after) {

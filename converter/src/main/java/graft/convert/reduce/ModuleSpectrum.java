@@ -6,6 +6,7 @@ import graft.convert.linalg.Scratch;
 import graft.formats.tensor.DType;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
  * The singular values of one module's {@code ΔW = s·B·A}, and the way to its best approximations.
@@ -20,7 +21,8 @@ import java.lang.foreign.MemorySegment;
  * that is to 10⁻⁸ relative down to {@code σᵢ = 10⁻⁴·σ₁}; below {@code √ε·σ₁} it cannot be told from
  * noise and counts as rank deficiency.
  *
- * <p>State is O(r²), on the heap; immutable, safe from any thread.
+ * <p>State is O(r²), on the heap, and O(r·q) after {@link #truncated}; immutable, safe from any
+ * thread.
  */
 public final class ModuleSpectrum {
     /** Below this share of the largest, a singular value is rounding noise of the Gram route. */
@@ -32,6 +34,7 @@ public final class ModuleSpectrum {
     private final double scale;
     private final int rank;
     private final double[] sigma;
+    private final int held; // columns of intoB and rows of intoA
     private final double[] intoB;
     private final double[] intoA;
 
@@ -41,6 +44,7 @@ public final class ModuleSpectrum {
             Factor a,
             double scale,
             double[] sigma,
+            int held,
             double[] intoB,
             double[] intoA) {
         this.kernel = kernel;
@@ -49,6 +53,7 @@ public final class ModuleSpectrum {
         this.scale = scale;
         this.rank = a.rows();
         this.sigma = sigma;
+        this.held = held;
         this.intoB = intoB;
         this.intoA = intoA;
     }
@@ -92,6 +97,7 @@ public final class ModuleSpectrum {
                     a,
                     scale,
                     scaled(s, Math.abs(scale)),
+                    r,
                     intoB.toArray(),
                     intoA.toArray());
         }
@@ -124,6 +130,20 @@ public final class ModuleSpectrum {
                 }
             }
         }
+    }
+
+    /**
+     * The same spectrum with the state for at most {@code q} singular triples, to wait in less
+     * memory.
+     */
+    public ModuleSpectrum truncated(int q) {
+        int kept = Math.min(q, held);
+        double[] columns = new double[rank * kept];
+        for (int i = 0; i < rank; i++) {
+            System.arraycopy(intoB, i * held, columns, i * kept, kept);
+        }
+        double[] rows = Arrays.copyOf(intoA, kept * rank);
+        return new ModuleSpectrum(kernel, b, a, scale, sigma, kept, columns, rows);
     }
 
     /** All r singular values of s·B·A, largest first; those past the numerical rank are noise. */
@@ -164,15 +184,15 @@ public final class ModuleSpectrum {
      * The second streaming pass: writes factors whose product is the best rank-q approximation of
      * s·B·A, with the scale inside and √σ on both sides.
      *
-     * @param q from 1 to the numerical rank
+     * @param q from 1 to the numerical rank, and to what was kept by {@link #truncated}
      * @param type of both outputs
      * @param bOut out×q elements
      * @param aOut q×in elements
      */
     public Reduced reduce(int q, DType type, MemorySegment bOut, MemorySegment aOut) {
-        if (q < 1 || q > numericalRank()) {
-            throw new IllegalArgumentException(
-                    "rank %d outside 1..%d".formatted(q, numericalRank()));
+        int most = Math.min(held, numericalRank());
+        if (q < 1 || q > most) {
+            throw new IllegalArgumentException("rank %d outside 1..%d".formatted(q, most));
         }
         var newB = new Factor(type, bOut, b.rows(), q);
         var newA = new Factor(type, aOut, q, a.columns());
@@ -184,7 +204,7 @@ public final class ModuleSpectrum {
                 // F_A·V·S⁻¹·√σ with σ = |s|·S; the sign of s goes to one side
                 double root = Math.abs(scale) / Math.sqrt(sigma[j]);
                 for (int i = 0; i < rank; i++) {
-                    p.set(i, j, intoB[i * rank + j] * root);
+                    p.set(i, j, intoB[i * held + j] * root);
                     g.set(j, i, intoA[j * rank + i] * root * sign);
                 }
             }

@@ -104,7 +104,8 @@ public final class ReduceAdapter {
             throw notFinite(request, adapter, module);
         }
         request.progress().advance(module.bytes());
-        return new Item(module, spectrum, request.rule().choose(spectrum));
+        int rank = request.rule().choose(spectrum);
+        return new Item(module, spectrum.truncated(rank), rank);
     }
 
     private static Factor factor(PeftAdapter adapter, TensorInfo info, int rows, int columns) {

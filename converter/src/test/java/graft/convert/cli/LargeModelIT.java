@@ -1,0 +1,56 @@
+package graft.convert.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import graft.convert.testing.GenerateCheckpoint;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Inputs above a gigabyte under a heap of 256 MB: nothing grows with the checkpoint. */
+class LargeModelIT {
+    private static final Map<String, String> SMALL_HEAP = Map.of("GRAFT_JAVA_OPTS", "-Xmx256m");
+    private static final long GIGABYTE = 1_000_000_000;
+
+    @TempDir Path folder;
+
+    @Test
+    void pairAboveOneGigabyteEachIsSparsifiedAndAppliedInASmallHeap() throws Exception {
+        Path base = folder.resolve("base.safetensors");
+        Path tuned = folder.resolve("tuned.safetensors");
+        GenerateCheckpoint.model(base, 27, 1, null);
+        GenerateCheckpoint.model(tuned, 27, 2, base);
+        assertThat(Files.size(base)).isGreaterThan(GIGABYTE);
+        var graft = new GraftProcess(folder, SMALL_HEAP);
+        for (String preset : new String[] {"compact", "paper"}) {
+            var result =
+                    graft.run("sparsify", tuned, "--base", base, "--preset", preset, "-o", preset);
+            assertThat(result.code()).as(result.err()).isZero();
+            assertThat(Files.size(folder.resolve(preset + "/delta.safetensors")))
+                    .isBetween(GIGABYTE / 200, GIGABYTE / 10);
+        }
+        var applied = graft.run("apply", "compact", "--base", base, "-o", "applied");
+        assertThat(applied.code()).as(applied.err()).isZero();
+        assertThat(Files.size(folder.resolve("applied/model.safetensors")))
+                .isEqualTo(Files.size(tuned));
+    }
+
+    @Test
+    void adapterAboveOneGigabyteIsReducedInASmallHeap() throws Exception {
+        Path adapter = folder.resolve("adapter");
+        GenerateCheckpoint.adapter(adapter, 128, 256, 3);
+        assertThat(Files.size(adapter.resolve("adapter_model.safetensors")))
+                .isGreaterThan(GIGABYTE);
+        var result =
+                new GraftProcess(folder, SMALL_HEAP)
+                        .run("reduce", adapter, "--rank", "16", "-o", "out");
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out()).contains("128 of 128 modules");
+        assertThat(Files.size(folder.resolve("out/adapter_model.safetensors")))
+                .isLessThan(GIGABYTE / 10);
+    }
+}
