@@ -34,6 +34,7 @@ import java.util.concurrent.Callable;
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ExportCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
+    @Mixin OutputOptions write = new OutputOptions();
 
     @Parameters(
             arity = "1..*",
@@ -70,16 +71,6 @@ final class ExportCommand implements Callable<Integer> {
     @Option(names = "--no-verify", description = "Do not run the graphs in ONNX Runtime.")
     boolean noVerify;
 
-    @Option(
-            names = {"-o", "--output"},
-            required = true,
-            paramLabel = "DIR",
-            description = "Folder to create.")
-    Path output;
-
-    @Option(names = "--force", description = "Replace the output if it exists.")
-    boolean force;
-
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
@@ -96,8 +87,8 @@ final class ExportCommand implements Callable<Integer> {
                                         named,
                                         mode,
                                         !noVerify,
-                                        output,
-                                        force,
+                                        write.output,
+                                        write.force,
                                         common.progress()));
         printer.human(
                 "%d initializers bound to the base, %d not; %d tensors of the base are not in the graph"
@@ -118,8 +109,7 @@ final class ExportCommand implements Callable<Integer> {
                                             ? " · " + result.get("verified")
                                             : ""));
         }
-        printer.human("Wrote " + output);
-        printer.path(output);
+        write.announce(printer);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

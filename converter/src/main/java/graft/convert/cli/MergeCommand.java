@@ -13,7 +13,6 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +26,8 @@ import java.util.concurrent.Callable;
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class MergeCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
+    @Mixin OutputOptions write = new OutputOptions();
+    @Mixin ThreadOptions threads = new ThreadOptions();
 
     @Parameters(
             arity = "1..*",
@@ -66,29 +67,11 @@ final class MergeCommand implements Callable<Integer> {
         }
     }
 
-    @Option(
-            names = {"-o", "--output"},
-            required = true,
-            paramLabel = "DIR",
-            description = "Folder to create.")
-    Path output;
-
-    @Option(names = "--force", description = "Replace the output if it exists.")
-    boolean force;
-
-    @Option(
-            names = {"-j", "--threads"},
-            paramLabel = "N",
-            description = "Work on N cores at once; 0, the default, for all.")
-    int threads;
-
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        if (!Double.isFinite(weight) || threads < 0) {
-            throw new UsageException(
-                    threads < 0 ? "--threads " + threads : "--weight " + weight,
-                    "--weight takes a number such as 0.3, --threads 0 or more");
+        if (!Double.isFinite(weight)) {
+            throw new UsageException("--weight " + weight, "--weight takes a number such as 0.3");
         }
         List<MergeRequest.FineTune> models = new ArrayList<>();
         for (String fineTune : fineTunes) {
@@ -103,9 +86,9 @@ final class MergeCommand implements Callable<Integer> {
                                         models,
                                         weight,
                                         Optional.ofNullable(dtype).map(type -> type.dtype),
-                                        output,
-                                        force,
-                                        threads,
+                                        write.output,
+                                        write.force,
+                                        threads.checked(),
                                         common.progress()));
         printer.human(
                 "%d models, λ %s · %d tensors merged, %d carried from the base"
@@ -114,8 +97,7 @@ final class MergeCommand implements Callable<Integer> {
                                 weight,
                                 (long) ledger.total("tensorsMerged"),
                                 (long) ledger.total("tensorsCarried")));
-        printer.human("Wrote " + output);
-        printer.path(output);
+        write.announce(printer);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

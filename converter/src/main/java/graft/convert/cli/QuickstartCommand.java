@@ -24,6 +24,7 @@ final class QuickstartCommand implements Callable<Integer> {
     private static final String OWN_FAMILY = "testdata/families/mini";
 
     @Mixin CommonOptions common = new CommonOptions();
+    @Mixin ThreadOptions threads = new ThreadOptions();
 
     @Option(
             names = {"-o", "--output"},
@@ -42,21 +43,13 @@ final class QuickstartCommand implements Callable<Integer> {
     @Option(names = "--force", description = "Replace the output if it exists.")
     boolean force;
 
-    @Option(
-            names = {"-j", "--threads"},
-            paramLabel = "N",
-            description = "Work on N cores at once; 0, the default, for all.")
-    int threads;
-
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        if (threads < 0) {
-            throw new UsageException("--threads " + threads, "--threads takes 0 or more");
-        }
         Path folder = output == null ? unused() : output;
         var request =
-                new Quickstart.Request(familyFolder(), folder, force, threads, common.progress());
+                new Quickstart.Request(
+                        familyFolder(), folder, force, threads.checked(), common.progress());
         Ledger ledger = new Quickstart().run(request);
         printer.human(QuickstartTable.of(ledger));
         printer.human("Wrote " + folder);

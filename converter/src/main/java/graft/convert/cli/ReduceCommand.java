@@ -33,7 +33,8 @@ import java.util.concurrent.Callable;
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ReduceCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
-    @Mixin WriteOptions write = new WriteOptions();
+    @Mixin OutputOptions write = new OutputOptions();
+    @Mixin ThreadOptions threads = new ThreadOptions();
 
     @Parameters(paramLabel = "ADAPTER", description = "Folder of a PEFT LoRA adapter.")
     String adapter;
@@ -72,6 +73,9 @@ final class ReduceCommand implements Callable<Integer> {
         }
     }
 
+    @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
+    boolean dryRun;
+
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
@@ -86,12 +90,16 @@ final class ReduceCommand implements Callable<Integer> {
                                         rule,
                                         write.output,
                                         write.force,
-                                        write.dryRun,
-                                        write.threads(),
+                                        dryRun,
+                                        threads.checked(),
                                         kernel,
                                         common.progress()));
         printer.human(summary(ledger));
-        write.announce(printer);
+        if (dryRun) {
+            OutputOptions.announceDryRun(printer);
+        } else {
+            write.announce(printer);
+        }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

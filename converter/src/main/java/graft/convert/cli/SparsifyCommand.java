@@ -38,7 +38,8 @@ final class SparsifyCommand implements Callable<Integer> {
     }
 
     @Mixin CommonOptions common = new CommonOptions();
-    @Mixin WriteOptions write = new WriteOptions();
+    @Mixin OutputOptions write = new OutputOptions();
+    @Mixin ThreadOptions threads = new ThreadOptions();
 
     @Parameters(paramLabel = "FINETUNE", description = "Checkpoint file or folder.")
     String fineTune;
@@ -82,6 +83,9 @@ final class SparsifyCommand implements Callable<Integer> {
             description = "Whether signs give the residual its length back.")
     SparsifyOptions.@Nullable Gain gain;
 
+    @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
+    boolean dryRun;
+
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
@@ -95,12 +99,16 @@ final class SparsifyCommand implements Callable<Integer> {
                         options,
                         write.output,
                         write.force,
-                        write.dryRun,
-                        write.threads(),
+                        dryRun,
+                        threads.checked(),
                         common.progress());
         Ledger ledger = new SparsifyModel().run(request);
         printer.human(summary(ledger));
-        write.announce(printer);
+        if (dryRun) {
+            OutputOptions.announceDryRun(printer);
+        } else {
+            write.announce(printer);
+        }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

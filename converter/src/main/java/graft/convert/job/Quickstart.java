@@ -33,7 +33,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 
 /**
  * The main job on a family of models, from checkpoints to scored ONNX graphs: merge the fine-tunes,
@@ -102,10 +101,7 @@ public final class Quickstart {
             request.progress().phase("[5/5] compare with dense models", family.tasks().size());
             verify(request, family, out);
             Ledger ledger = ledger(family, settings, correct, out);
-            Map<String, Object> run = new TreeMap<>();
-            run.put("seconds", (System.nanoTime() - start) / 1e9);
-            run.put("threads", workers.threads());
-            LedgerWriter.write(out, ledger, run);
+            LedgerWriter.write(out, ledger, workers.figuresSince(start));
             staged.commit();
             return ledger;
         }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -43,6 +44,15 @@ public final class Workers implements AutoCloseable {
     /** How many items run at once. */
     public int threads() {
         return threads;
+    }
+
+    /**
+     * What a ledger's {@code run} object says of work on this pool.
+     *
+     * @param start {@link System#nanoTime} when it began
+     */
+    public Map<String, Object> figuresSince(long start) {
+        return Map.of("seconds", (System.nanoTime() - start) / 1e9, "threads", threads);
     }
 
     /**

@@ -76,13 +76,9 @@ public final class ReduceAdapter {
                 ModelCard.write(staged.path(), adapter, request, records);
                 Ledger ledger =
                         ledger(request, adapter, records, LedgerWriter.outputs(staged.path()));
-                LedgerWriter.write(
-                        staged.path(),
-                        ledger,
-                        Map.of(
-                                "kernel", kernel.name(),
-                                "seconds", (System.nanoTime() - start) / 1e9,
-                                "threads", workers.threads()));
+                Map<String, Object> run = new TreeMap<>(workers.figuresSince(start));
+                run.put("kernel", kernel.name());
+                LedgerWriter.write(staged.path(), ledger, run);
                 staged.commit();
                 return ledger;
             }

@@ -57,14 +57,7 @@ public final class ApplyDelta {
                                 records,
                                 warnings,
                                 LedgerWriter.outputs(staged.path()));
-                LedgerWriter.write(
-                        staged.path(),
-                        ledger,
-                        Map.of(
-                                "seconds",
-                                (System.nanoTime() - start) / 1e9,
-                                "threads",
-                                workers.threads()));
+                LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
             }
