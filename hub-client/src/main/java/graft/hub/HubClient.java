@@ -1,0 +1,104 @@
+package graft.hub;
+
+import graft.hub.cache.HubCache;
+
+import java.io.IOException;
+import java.nio.file.Path;
+
+/**
+ * Downloads from and uploads to a Hub, through the cache that the Hub's Python and JavaScript tools
+ * share.
+ *
+ * <pre>{@code
+ * try (var hub = new HubClient(HubOptions.fromEnvironment(), HubListener.NONE)) {
+ *     Snapshot model = hub.snapshot(RepoRef.parse("org/name").orElseThrow());
+ *     Path folder = hub.download(DownloadRequest.of(model, FileFilter.including(List.of("*.safetensors"))));
+ * }
+ * }</pre>
+ *
+ * <p><b>Promises.</b> A snapshot is one commit. A file under a final name is whole and has the hash
+ * that the Hub promised. The token goes to the endpoint's own origin and nowhere else; {@code
+ * https} is never followed to {@code http}. Nothing a server sends becomes a path unchecked.
+ *
+ * <p><b>Threads.</b> Methods block, may run at once from any thread, and answer interruption with
+ * {@link java.io.InterruptedIOException}; {@link #close} cancels what is running. Requests run on
+ * virtual threads, at most {@link HubOptions#maxWorkers} at the same time. What an interrupted or
+ * killed download fetched is kept, and the next run goes on from there.
+ *
+ * <p><b>Errors.</b> {@link HubException} for what the Hub says or sends, {@link NoSpaceException}
+ * before a download that cannot fit, other {@link IOException}s for the local disk.
+ */
+public final class HubClient implements AutoCloseable {
+    private final HubOptions options;
+
+    public HubClient(HubOptions options, HubListener listener) {
+        this.options = options;
+    }
+
+    public HubOptions options() {
+        return options;
+    }
+
+    /** The cache on disk. */
+    public HubCache cache() {
+        throw new UnsupportedOperationException();
+    }
+
+    /**
+     * Pins the revision of {@code ref} to its commit and lists the files of that commit.
+     *
+     * <p>Offline, or when the Hub cannot be reached, what the cache knows of that revision answers.
+     *
+     * @throws HubException.NotFound if there is no such repository or revision, or, offline, not in
+     *     the cache
+     */
+    public Snapshot snapshot(RepoRef ref) throws IOException {
+        throw new UnsupportedOperationException();
+    }
+
+    /**
+     * What {@link #download} would do; asks nobody.
+     *
+     * @throws HubException.NotFound if a name or an include pattern chooses no file
+     */
+    public DownloadPlan plan(DownloadRequest request) throws IOException {
+        throw new UnsupportedOperationException();
+    }
+
+    /**
+     * Fetches the files that are not there yet, each under its final name only when its hash is
+     * right.
+     *
+     * @return the folder of the snapshot's root: {@code snapshots/{commit}} in the cache, or the
+     *     local folder
+     * @throws HubException.Corrupted if bytes have another hash than the Hub promised
+     * @throws NoSpaceException if the disk has no room for what is missing
+     */
+    public Path download(DownloadRequest request) throws IOException {
+        throw new UnsupportedOperationException();
+    }
+
+    /**
+     * Opens a file for ranged reads; asks nobody before the first read.
+     *
+     * @param path counted from the repository's root
+     * @throws HubException.NotFound if the snapshot has no such file
+     */
+    public RemoteFile open(Snapshot snapshot, String path) throws IOException {
+        throw new UnsupportedOperationException();
+    }
+
+    /**
+     * Uploads a folder as one commit; creates the repository if it is not there. Files that the
+     * repository already holds at their paths are not sent, and nothing changed means no commit.
+     *
+     * @throws HubException.Conflict if the branch moved meanwhile; nothing was committed
+     */
+    public Uploaded upload(UploadRequest request) throws IOException {
+        throw new UnsupportedOperationException();
+    }
+
+    /** Cancels what is running. */
+    @Override
+    public void close() {}
+}
