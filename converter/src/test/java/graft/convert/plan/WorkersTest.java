@@ -3,6 +3,7 @@ package graft.convert.plan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 
 class WorkersTest {
@@ -35,6 +37,7 @@ class WorkersTest {
     @Test
     void failureWaitsForRunningItemsAndStartsNoMore() throws Exception {
         var otherRuns = new CountDownLatch(1);
+        var failing = new AtomicReference<@Nullable Thread>();
         var ended = new AtomicInteger();
         var started = new AtomicInteger();
         List<Integer> items = IntStream.range(0, 100).boxed().toList();
@@ -46,17 +49,29 @@ class WorkersTest {
                                         started.incrementAndGet();
                                         if (item == 0) {
                                             awaitQuietly(otherRuns);
+                                            failing.set(Thread.currentThread());
                                             throw new IOException("item 0");
                                         }
                                         otherRuns.countDown();
-                                        Thread.onSpinWait();
+                                        awaitIdle(failing);
                                         ended.incrementAndGet();
                                         return item;
                                     }))
                     .isInstanceOf(IOException.class)
                     .hasMessage("item 0");
-            assertThat(ended.get()).isEqualTo(started.get() - 1);
-            assertThat(started.get()).isLessThan(items.size());
+            assertThat(started.get()).isEqualTo(2);
+            assertThat(ended.get()).isEqualTo(1);
+        }
+    }
+
+    /** Returns when the thread that failed has seen, and not started, all other items. */
+    private static void awaitIdle(AtomicReference<@Nullable Thread> failing) {
+        while (true) {
+            Thread thread = failing.get();
+            if (thread != null && thread.getState() == Thread.State.WAITING) {
+                return;
+            }
+            Thread.onSpinWait();
         }
     }
 
