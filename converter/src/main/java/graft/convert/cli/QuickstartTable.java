@@ -29,11 +29,13 @@ final class QuickstartTable {
             text.append(
                     String.format(
                             Locale.ROOT,
-                            "   %5.3f  %5.3f  %8s  %6.1f×  %s%n",
+                            "   %5.3f  %5.3f  %8s  %7s  %s%n",
                             number(row, "meanRatio").doubleValue(),
                             number(row, "worstRatio").doubleValue(),
                             Sizes.decimal(bytes),
-                            (double) whole / bytes,
+                            isShared(row)
+                                    ? "once"
+                                    : String.format(Locale.ROOT, "%.1f×", (double) whole / bytes),
                             reference(row)));
         }
         long exact = (long) ledger.total("scoresExact");
@@ -46,9 +48,13 @@ final class QuickstartTable {
         text.append(
                 """
                 ratio: accuracy over that of the whole fine-tune, or of the adapter as trained; mean and worst task
-                per task: weight files as stored, headers and task head included; the merged model is stored once for all\
+                per task: weight files as stored, headers and task head included; once: one model for all tasks\
                 """);
         return text.toString();
+    }
+
+    private static boolean isShared(Map<String, Object> row) {
+        return Boolean.TRUE.equals(row.get("sharedByAllTasks"));
     }
 
     private static String reference(Map<String, Object> row) {

@@ -69,6 +69,7 @@ final class QuickstartResults {
         row.put("meanRatio", ratios / tasks.size());
         row.put("worstRatio", worst);
         row.put("bytesPerTask", bytes);
+        row.put("sharedByAllTasks", setting.isShared());
         if (compared) {
             row.put("rowsFromReference", furthest);
         }

@@ -21,6 +21,11 @@ sealed interface Setting {
         return this instanceof Adapter;
     }
 
+    /** Whether one stored model serves all tasks, so that its bytes are no task's own. */
+    default boolean isShared() {
+        return this instanceof Merged;
+    }
+
     /** For people. */
     default String label() {
         return switch (this) {
