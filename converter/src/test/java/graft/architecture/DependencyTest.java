@@ -55,13 +55,25 @@ class DependencyTest {
                             "graft.formats.tensor..");
 
     @ArchTest
-    static final ArchRule safetensorsAndOnnxKnowNoOtherFormat =
+    static final ArchRule safetensorsPickleAndOnnxKnowNoOtherFormat =
             noClasses()
                     .that()
-                    .resideInAnyPackage("graft.formats.safetensors..", "graft.formats.onnx..")
+                    .resideInAnyPackage(
+                            "graft.formats.safetensors..",
+                            "graft.formats.pickle..",
+                            "graft.formats.onnx..")
                     .should()
                     .dependOnClassesThat()
-                    .resideInAnyPackage("graft.formats.peft..", "graft.formats.delta..");
+                    .resideInAnyPackage(
+                            "graft.formats.peft..",
+                            "graft.formats.delta..",
+                            "graft.formats.checkpoint..");
+
+    @ArchTest
+    static final ArchRule safetensorsAndPickleDoNotKnowEachOther =
+            slices().matching("graft.formats.(safetensors|pickle)..")
+                    .should()
+                    .notDependOnEachOther();
 
     @ArchTest
     static final ArchRule formatsHaveNoCycles =

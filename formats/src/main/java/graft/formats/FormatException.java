@@ -1,6 +1,9 @@
 package graft.formats;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
+import java.util.Optional;
 
 /**
  * A file cannot be read as what it claims to be. One subtype per remedy: get another copy of the
@@ -11,13 +14,20 @@ public abstract sealed class FormatException extends IOException
         permits MalformedFileException, UnsupportedFeatureException, LimitExceededException {
     private static final long serialVersionUID = 1;
 
+    private final transient @Nullable FormatRule rule;
     private final transient FileSpot spot;
     private final String help;
 
-    FormatException(FileSpot spot, String problem, String help) {
+    FormatException(@Nullable FormatRule rule, FileSpot spot, String problem, String help) {
         super(spot + ": " + problem);
+        this.rule = rule;
         this.spot = spot;
         this.help = help;
+    }
+
+    /** Which rule; empty where the format does not number its rules. */
+    public Optional<FormatRule> rule() {
+        return Optional.ofNullable(rule);
     }
 
     /** Where; survives as data, not only in the message. */

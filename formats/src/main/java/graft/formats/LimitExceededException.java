@@ -4,7 +4,15 @@ package graft.formats;
 public final class LimitExceededException extends FormatException {
     private static final long serialVersionUID = 1;
 
+    private static final String HELP =
+            "no real model needs this much; the file is damaged or hostile";
+
     public LimitExceededException(FileSpot spot, String problem) {
-        super(spot, problem, "no real model needs this much; the file is damaged or hostile");
+        super(null, spot, problem, HELP);
+    }
+
+    /** As above, naming the rule. */
+    public LimitExceededException(FormatRule rule, FileSpot spot, String problem) {
+        super(rule, spot, problem, HELP);
     }
 }

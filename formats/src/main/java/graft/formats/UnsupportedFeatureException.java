@@ -8,6 +8,12 @@ public final class UnsupportedFeatureException extends FormatException {
      * @param help what to do instead
      */
     public UnsupportedFeatureException(FileSpot spot, String problem, String help) {
-        super(spot, problem, help);
+        super(null, spot, problem, help);
+    }
+
+    /** As above, naming the rule. */
+    public UnsupportedFeatureException(
+            FormatRule rule, FileSpot spot, String problem, String help) {
+        super(rule, spot, problem, help);
     }
 }

@@ -78,6 +78,9 @@ final class Errors {
             json.writeStringField("kind", ExitCodes.kind(code));
             json.writeStringField("message", ExitCodes.message(error));
             if (error instanceof FormatException format) {
+                if (format.rule().isPresent()) {
+                    json.writeStringField("rule", format.rule().get().code());
+                }
                 FileSpot spot = format.spot();
                 json.writeStringField("file", spot.file());
                 if (spot.tensor() != null) {
