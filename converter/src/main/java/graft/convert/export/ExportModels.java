@@ -7,7 +7,6 @@ import graft.convert.plan.Inputs;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.onnx.OnnxModel;
-import graft.formats.peft.AdapterConfig;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.safetensors.Checkpoint;
 
@@ -157,8 +156,9 @@ public final class ExportModels {
 
     private static List<Path> files(Path source) throws IOException {
         if (PeftAdapter.isAt(source)) {
-            return List.of(
-                    source.resolve(AdapterConfig.FILE_NAME), source.resolve(PeftAdapter.WEIGHTS));
+            try (var adapter = PeftAdapter.open(source)) {
+                return adapter.files();
+            }
         }
         if (DeltaReader.isAt(source)) {
             return List.of(source.resolve(DeltaHeader.FILE_NAME));

@@ -31,7 +31,12 @@ final class OpenModel implements AutoCloseable {
     static OpenModel open(Path path, Checkpoint base) throws IOException {
         if (PeftAdapter.isAt(path)) {
             PeftAdapter adapter = PeftAdapter.open(path);
-            return keep(adapter::close, () -> ModelChanges.ofAdapter(base, adapter));
+            return keep(
+                    adapter::close,
+                    () -> {
+                        adapter.checkLowRankOnly("graft export");
+                        return ModelChanges.ofAdapter(base, adapter);
+                    });
         }
         if (DeltaReader.isAt(path)) {
             DeltaReader delta = DeltaReader.open(path);

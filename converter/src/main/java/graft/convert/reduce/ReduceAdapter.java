@@ -9,7 +9,6 @@ import graft.convert.linalg.Kernels;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.FileSpot;
-import graft.formats.peft.AdapterConfig;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.peft.PeftAdapterWriter;
@@ -20,7 +19,6 @@ import graft.formats.tensor.TensorInfo;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -47,6 +45,7 @@ public final class ReduceAdapter {
         Kernel kernel = Kernels.select(request.kernel());
         try (var adapter = PeftAdapter.open(request.adapter());
                 var workers = new Workers(request.threads())) {
+            adapter.checkLowRankOnly("graft reduce");
             long bytes = adapter.modules().stream().mapToLong(LoraModule::bytes).sum();
             int count = adapter.modules().size();
             request.progress().phase("read %d modules".formatted(count), bytes);
@@ -186,11 +185,7 @@ public final class ReduceAdapter {
             List<TensorRecord> records,
             List<Ledger.Output> outputs)
             throws IOException {
-        List<Path> files =
-                List.of(
-                        adapter.folder().resolve(AdapterConfig.FILE_NAME),
-                        adapter.folder().resolve(PeftAdapter.WEIGHTS));
-        List<Ledger.Input> inputs = Inputs.of("adapter", request.source(), files);
+        List<Ledger.Input> inputs = Inputs.of("adapter", request.source(), adapter.files());
         Map<String, Object> options = new TreeMap<>();
         switch (request.rule()) {
             case RankRule.Fixed(int rank) -> options.put("rank", rank);

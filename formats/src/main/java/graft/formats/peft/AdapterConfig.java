@@ -32,21 +32,33 @@ public final class AdapterConfig {
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
+    private final FileSpot spot;
     private final ObjectNode document;
+    private final PeftType type;
     private final int rank;
     private final double alpha;
     private final boolean rankStabilised;
     private final List<String> modulesToSave;
+    private final List<String> targetParameters;
     private final ModulePatterns rankPattern;
     private final ModulePatterns alphaPattern;
 
     private AdapterConfig(FileSpot spot, ObjectNode document) throws IOException {
+        this.spot = spot;
         this.document = document;
+        this.type = ConfigFields.check(spot, document);
+        boolean lycoris = type == PeftType.LOHA || type == PeftType.LOKR;
         this.rank = (int) number(spot, document, "r", DEFAULT_RANK);
-        this.alpha = number(spot, document, "lora_alpha", DEFAULT_ALPHA);
+        this.alpha = number(spot, document, lycoris ? "alpha" : "lora_alpha", DEFAULT_ALPHA);
         this.rankStabilised = document.path("use_rslora").asBoolean(false);
         this.modulesToSave = strings(spot, document.path("modules_to_save"), "modules_to_save");
-        this.rankPattern = ModulePatterns.of(spot, "rank_pattern", document.path("rank_pattern"));
+        this.targetParameters =
+                strings(spot, document.path("target_parameters"), "target_parameters");
+        // AdaLoRA keeps masks there, whose effect is in the stored factors
+        this.rankPattern =
+                type == PeftType.ADALORA
+                        ? new ModulePatterns(List.of())
+                        : ModulePatterns.of(spot, "rank_pattern", document.path("rank_pattern"));
         this.alphaPattern =
                 ModulePatterns.of(spot, "alpha_pattern", document.path("alpha_pattern"));
     }
@@ -70,8 +82,25 @@ public final class AdapterConfig {
         if (!(root instanceof ObjectNode document)) {
             throw new MalformedFileException(spot, "not a JSON object");
         }
-        ConfigFields.check(spot, document);
         return new AdapterConfig(spot, document);
+    }
+
+    /** A configuration that is not in a file of its own. */
+    static AdapterConfig of(FileSpot spot, ObjectNode document) throws IOException {
+        return new AdapterConfig(spot, document);
+    }
+
+    /** What an adapter without a configuration is: LoRA. */
+    static AdapterConfig none(FileSpot spot) throws IOException {
+        return new AdapterConfig(spot, JSON.createObjectNode().put("peft_type", "LORA"));
+    }
+
+    /**
+     * @throws graft.formats.UnsupportedFeatureException if training began by changing the base, as
+     *     PiSSA does
+     */
+    void checkBaseUnchanged() throws IOException {
+        ConfigFields.checkInit(spot, initialisation());
     }
 
     private static double number(FileSpot spot, JsonNode document, String field, double missing)
@@ -105,6 +134,16 @@ public final class AdapterConfig {
         return List.copyOf(strings);
     }
 
+    /** What kind of adapter it is. */
+    public PeftType type() {
+        return type;
+    }
+
+    /** Where it was read from, for errors. */
+    FileSpot spot() {
+        return spot;
+    }
+
     /** The rank that the configuration gives {@code module}. */
     public int rank(String module) {
         return (int) rankPattern.first(module).orElse(rank);
@@ -114,6 +153,16 @@ public final class AdapterConfig {
     public double scale(String module, int storedRank) {
         double a = alphaPattern.first(module).orElse(alpha);
         return rankStabilised ? a / Math.sqrt(storedRank) : a / storedRank;
+    }
+
+    /** AdaLoRA's α; LoRA's where no pattern names the module. */
+    double defaultAlpha() {
+        return alpha;
+    }
+
+    /** AdaLoRA's rank before pruning, which its scale is divided by. */
+    double initialRank() throws IOException {
+        return number(spot, document, "init_r", 12);
     }
 
     /** The rank of modules that no pattern names. */
@@ -129,6 +178,83 @@ public final class AdapterConfig {
     /** Modules that the adapter replaces whole, such as a task's head. */
     public List<String> modulesToSave() {
         return modulesToSave;
+    }
+
+    /** Parameters, such as a stack of experts, that are adapted without a layer of their own. */
+    List<String> targetParameters() {
+        return targetParameters;
+    }
+
+    /** Whether modules carry a magnitude vector (DoRA). */
+    public boolean usesDora() {
+        return document.path("use_dora").asBoolean(false);
+    }
+
+    /** Whether B has a bias. */
+    boolean hasLoraBias() {
+        return document.path("lora_bias").asBoolean(false);
+    }
+
+    /** Whether biases of the base were trained too, and are saved whole. */
+    boolean savesBiases() {
+        return !document.path("bias").asText("none").equals("none");
+    }
+
+    /** Whether IA3 scales the inputs of {@code module} instead of its outputs. */
+    boolean isFeedforward(String module) throws IOException {
+        JsonNode modules = document.path("feedforward_modules");
+        if (modules.isTextual()) {
+            return ModulePatterns.isWhole(spot, "feedforward_modules", modules.asText(), module);
+        }
+        return strings(spot, modules, "feedforward_modules").stream()
+                .anyMatch(name -> module.equals(name) || module.endsWith("." + name));
+    }
+
+    /**
+     * The rows of {@code module} that were trained, in the order in which they are stored.
+     *
+     * @throws MalformedFileException if the configuration lists none
+     */
+    List<Integer> tokens(String module) throws MalformedFileException {
+        boolean own = type == PeftType.TRAINABLE_TOKENS;
+        String field = own ? "token_indices" : "trainable_token_indices";
+        JsonNode found = document.path(field);
+        if (found.isObject()) {
+            for (var entry : found.properties()) {
+                if (module.equals(entry.getKey()) || module.endsWith("." + entry.getKey())) {
+                    return integers(entry.getValue(), field);
+                }
+            }
+            throw new MalformedFileException(
+                    spot, "%s says nothing of %s".formatted(field, FileSpot.quote(module)));
+        }
+        return integers(found, field);
+    }
+
+    private List<Integer> integers(JsonNode list, String field) throws MalformedFileException {
+        List<Integer> values = new ArrayList<>();
+        for (JsonNode element : list) {
+            if (!element.canConvertToInt() || !element.isIntegralNumber() || element.asInt() < 0) {
+                throw new MalformedFileException(
+                        spot, "%s holds %s, not a token".formatted(field, element));
+            }
+            values.add(element.asInt());
+        }
+        if (values.isEmpty() || !list.isArray()) {
+            throw new MalformedFileException(spot, field + " is not a list of tokens");
+        }
+        return List.copyOf(values);
+    }
+
+    /** Version of peft that wrote it; empty if it does not say. */
+    public Optional<String> peftVersion() {
+        return Optional.ofNullable(document.path("peft_version").textValue());
+    }
+
+    /** How training began: {@code true}, {@code pissa}, … */
+    public String initialisation() {
+        JsonNode init = document.path("init_lora_weights");
+        return init.isMissingNode() || init.isNull() ? "true" : init.asText();
     }
 
     /** Whether the base stores weights (in, out); null in the file means no. */

@@ -47,9 +47,20 @@ record ModulePatterns(List<Entry> entries) {
         return new ModulePatterns(entries);
     }
 
+    /** Whether {@code expression} matches all of {@code module}. */
+    static boolean isWhole(FileSpot spot, String field, String expression, String module)
+            throws IOException {
+        return compiled(spot, field, expression, expression).matches(module);
+    }
+
     private static Pattern compile(FileSpot spot, String field, String key) throws IOException {
+        return compiled(spot, field, key, "(?:.*\\.)?(?:" + key + ")");
+    }
+
+    private static Pattern compiled(FileSpot spot, String field, String key, String expression)
+            throws IOException {
         try {
-            return Pattern.compile("(?:.*\\.)?(?:" + key + ")");
+            return Pattern.compile(expression);
         } catch (PatternSyntaxException e) {
             throw new UnsupportedFeatureException(
                     spot,
