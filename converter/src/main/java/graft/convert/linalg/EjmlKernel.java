@@ -6,6 +6,9 @@ import org.ejml.interfaces.decomposition.CholeskyDecomposition_F64;
 import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
 import org.ejml.interfaces.decomposition.SingularValueDecomposition_F64;
 
+import java.util.Arrays;
+import java.util.Comparator;
+
 /** Pure Java: plain loops for sums and products, EJML for decompositions. */
 final class EjmlKernel implements Kernel {
     @Override
@@ -118,10 +121,8 @@ final class EjmlKernel implements Kernel {
         for (int i = 0; i < n; i++) {
             order[i] = i;
         }
-        java.util.Arrays.sort(
-                order,
-                java.util.Comparator.comparingDouble(
-                        i -> decomposition.getEigenvalue(i).getReal()));
+        Arrays.sort(
+                order, Comparator.comparingDouble(i -> decomposition.getEigenvalue(i).getReal()));
         double[] values = new double[n];
         for (int j = 0; j < n; j++) {
             values[j] = decomposition.getEigenvalue(order[j]).getReal();
@@ -131,6 +132,46 @@ final class EjmlKernel implements Kernel {
             }
         }
         return values;
+    }
+
+    @Override
+    public void upperTriangle(Matrix x, int rows) {
+        int n = x.columns();
+        double[] values = new double[rows * n];
+        x.values().get(0, values);
+        for (int k = 0; k < n; k++) {
+            reflect(values, rows, n, k); // EJML's own refuses a singular matrix
+        }
+        for (int i = 0; i < n; i++) {
+            Arrays.fill(values, i * n, i * n + i, 0);
+        }
+        x.values().put(0, values, 0, n * n);
+    }
+
+    /** A Householder reflection that clears column {@code k} below the diagonal. */
+    private static void reflect(double[] values, int rows, int n, int k) {
+        double square = 0;
+        for (int i = k; i < rows; i++) {
+            square += values[i * n + k] * values[i * n + k];
+        }
+        if (square == 0) {
+            return;
+        }
+        double pivot = values[k * n + k];
+        double length = pivot > 0 ? -Math.sqrt(square) : Math.sqrt(square);
+        double head = pivot - length; // v = x − length·e₁, vᵀv = −2·length·head
+        for (int j = k + 1; j < n; j++) {
+            double dot = head * values[k * n + j];
+            for (int i = k + 1; i < rows; i++) {
+                dot += values[i * n + k] * values[i * n + j];
+            }
+            double factor = dot / (length * head);
+            values[k * n + j] += factor * head;
+            for (int i = k + 1; i < rows; i++) {
+                values[i * n + j] += factor * values[i * n + k];
+            }
+        }
+        values[k * n + k] = length;
     }
 
     @Override
@@ -148,7 +189,7 @@ final class EjmlKernel implements Kernel {
         for (int i = 0; i < n; i++) {
             order[i] = i;
         }
-        java.util.Arrays.sort(order, (i, j) -> Double.compare(raw[j], raw[i]));
+        Arrays.sort(order, (i, j) -> Double.compare(raw[j], raw[i]));
         double[] sigma = new double[n];
         for (int j = 0; j < n; j++) {
             sigma[j] = raw[order[j]];

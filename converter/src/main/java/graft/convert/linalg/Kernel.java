@@ -52,6 +52,15 @@ public interface Kernel {
     double[] eigenvectors(Matrix g);
 
     /**
+     * Replaces the first {@code columns} rows of {@code x} by the upper triangle R of {@code x =
+     * QR}, zeros below it; the sign of each of R's rows is the kernel's. What lies behind is
+     * destroyed.
+     *
+     * @param rows how many rows of {@code x} take part, from the first: at least {@code columns}
+     */
+    void upperTriangle(Matrix x, int rows);
+
+    /**
      * Singular values of the square {@code c}, largest first, with {@code c = U · diag(σ) · Vt};
      * {@code c} is destroyed.
      *

@@ -116,6 +116,20 @@ final class OpenBlasKernel implements Kernel {
     }
 
     @Override
+    public void upperTriangle(Matrix x, int rows) {
+        int n = x.columns();
+        // read by columns the matrix is its transpose, whose LQ has L = Rᵀ: no copy by LAPACKE
+        converged(
+                openblas.LAPACKE_dgelqf(
+                        openblas.LAPACK_COL_MAJOR, n, rows, x.values(), n, direct(n)));
+        for (int i = 1; i < n; i++) {
+            for (int j = 0; j < i; j++) {
+                x.set(i, j, 0);
+            }
+        }
+    }
+
+    @Override
     public double[] svd(Matrix c, Matrix u, Matrix vt) {
         int n = c.rows();
         double[] sigma = new double[n];

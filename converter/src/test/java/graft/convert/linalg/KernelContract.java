@@ -107,6 +107,28 @@ abstract class KernelContract {
         }
     }
 
+    @ParameterizedTest(name = "{0}x{1}, seed {2}")
+    @CsvSource({"1,1,1", "5,5,2", "40,16,3", "65,33,4"})
+    void upperTriangleHasTheGramMatrixOfItsSource(int rows, int n, long seed) {
+        try (var scratch = new Scratch()) {
+            Matrix x = uniform(scratch, new Random(seed), rows + 2, n); // two rows take no part
+            double[][] gram = new double[n][n];
+            for (int i = 0; i < n; i++) {
+                for (int j = 0; j < n; j++) {
+                    gram[i][j] = exact(x, x, true, false, i, j, rows);
+                }
+            }
+            kernel().upperTriangle(x, rows);
+            for (int i = 0; i < n; i++) {
+                for (int j = 0; j < n; j++) {
+                    assertThat(i > j ? x.get(i, j) : 0.0).isZero();
+                    double product = exact(x, x, true, false, i, j, n);
+                    assertThat(product).isCloseTo(gram[i][j], within(8.0 * rows * n * ULP));
+                }
+            }
+        }
+    }
+
     @ParameterizedTest(name = "{0}, seed {1}")
     @CsvSource({"1,1", "2,2", "16,3", "33,4"})
     void svdGivesTheMatrixBackLargestFirst(int n, long seed) {
