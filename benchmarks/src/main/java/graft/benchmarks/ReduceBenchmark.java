@@ -2,9 +2,9 @@ package graft.benchmarks;
 
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Kernels;
-import graft.convert.reduce.Factor;
-import graft.convert.reduce.ModuleSpectrum;
-import graft.convert.reduce.Reduced;
+import graft.convert.lowrank.Factor;
+import graft.convert.lowrank.ModuleSpectrum;
+import graft.convert.lowrank.Reduced;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
@@ -55,8 +55,8 @@ public class ReduceBenchmark {
     private DType type;
     private Factor b;
     private Factor a;
-    private MemorySegment newB;
-    private MemorySegment newA;
+    private Factor newB;
+    private Factor newA;
 
     @Setup
     @SuppressWarnings("MustBeClosedChecker") // closed by tearDown
@@ -67,8 +67,13 @@ public class ReduceBenchmark {
         var random = new Random(1);
         b = gaussian(random, SIDE, RANK);
         a = gaussian(random, RANK, SIDE);
-        newB = arena.allocate((long) SIDE * KEPT * type.bytes(), 64);
-        newA = arena.allocate((long) SIDE * KEPT * type.bytes(), 64);
+        newB = empty(SIDE, KEPT);
+        newA = empty(KEPT, SIDE);
+    }
+
+    private Factor empty(int rows, int columns) {
+        long bytes = (long) rows * columns * type.bytes();
+        return new Factor(type, arena.allocate(bytes, 64), rows, columns);
     }
 
     private Factor gaussian(Random random, int rows, int columns) {
@@ -89,6 +94,6 @@ public class ReduceBenchmark {
     /** Both passes. */
     @Benchmark
     public Reduced reduce() {
-        return ModuleSpectrum.of(chosen, b, a, 2).reduce(KEPT, type, newB, newA);
+        return ModuleSpectrum.of(chosen, b, a, 0).reduce(KEPT, newB, newA);
     }
 }

@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
             QuickstartCommand.class,
             InspectCommand.class,
             ReduceCommand.class,
+            CombineCommand.class,
             SparsifyCommand.class,
             MergeCommand.class,
             ApplyCommand.class,

@@ -2,10 +2,10 @@ package graft.convert.cli;
 
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
-import graft.convert.linalg.Kernels;
-import graft.convert.reduce.RankRule;
 import graft.convert.reduce.ReduceAdapter;
+import graft.convert.reduce.ReduceMany;
 import graft.convert.reduce.ReduceRequest;
+import graft.formats.peft.PeftAdapter;
 
 import org.jspecify.annotations.Nullable;
 
@@ -15,63 +15,50 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Locale;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 
 @Command(
         name = "reduce",
-        description = "Lower the rank of a LoRA adapter by SVD.",
+        description = "Lower the ranks of LoRA adapters by SVD.",
         footer = {
+            "",
+            "Several adapters, or a folder of adapters, go into one folder each below DIR.",
             "",
             "Examples:",
             "  graft reduce my-adapter --rank 8 -o small",
-            "  graft reduce my-adapter --energy 0.95 -o small",
-            "  graft reduce my-adapter --rank 4 --dry-run -o small"
+            "  graft reduce my-adapter --size 20MB -o small",
+            "  graft reduce adapter-a adapter-b --energy 0.95 -o small",
+            "  graft reduce my-adapter --lossless --profile uniform -o for-vllm"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ReduceCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin AdapterOptions adapter = new AdapterOptions();
 
-    @Parameters(paramLabel = "ADAPTER", description = "Folder of a PEFT LoRA adapter.")
-    String adapter;
+    @Parameters(
+            paramLabel = "ADAPTER",
+            arity = "1..*",
+            description = "Folder of a PEFT LoRA adapter, or of such folders.")
+    List<String> adapters;
 
     @ArgGroup(multiplicity = "1")
-    Target target;
+    RankOptions target;
 
     @Option(
-            names = "--kernel",
-            paramLabel = "auto|openblas|ejml",
-            description = "Linear algebra: native, pure Java, or whichever loads.")
-    Kernels.Choice kernel = Kernels.Choice.auto;
-
-    /** Exactly one of them. */
-    static final class Target {
-        @Option(names = "--rank", paramLabel = "N", description = "Rank of every module, at most.")
-        @Nullable Integer rank;
-
-        @Option(
-                names = "--energy",
-                paramLabel = "F",
-                description =
-                        "Share of each module's energy (sum of squared singular values) to keep.")
-        @Nullable Double energy;
-
-        RankRule rule() {
-            try {
-                return rank != null
-                        ? new RankRule.Fixed(rank)
-                        : new RankRule.Energy(energy == null ? 1 : energy);
-            } catch (IllegalArgumentException e) {
-                throw new UsageException(
-                        "--" + e.getMessage(),
-                        "--rank takes 1 or more, --energy a share such as 0.95");
-            }
-        }
-    }
+            names = "--base",
+            paramLabel = "REF",
+            description = "Base model: a budget then weighs errors by the norms of its weights.")
+    @Nullable String base;
 
     @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
     boolean dryRun;
@@ -79,22 +66,39 @@ final class ReduceCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        RankRule rule = target.rule();
-        Path source = Refs.local(adapter);
-        Ledger ledger =
-                new ReduceAdapter()
-                        .run(
-                                new ReduceRequest(
-                                        source,
-                                        adapter,
-                                        rule,
-                                        write.output,
-                                        write.force,
-                                        dryRun,
-                                        threads.checked(),
-                                        kernel,
-                                        common.progress()));
-        printer.human(summary(ledger));
+        var policy = adapter.policy(target.rule(adapter.minRank));
+        int cores = threads.checked();
+        List<ReduceRequest.Source> sources = new ArrayList<>();
+        boolean many = adapters.size() > 1;
+        for (String ref : adapters) {
+            Path path = Refs.local(ref);
+            if (PeftAdapter.isAt(path) || !Files.isDirectory(path)) {
+                sources.add(new ReduceRequest.Source(path, ref, 1));
+            } else {
+                many = true;
+                sources.addAll(inside(path, ref));
+            }
+        }
+        Optional<ReduceRequest.Base> reference = Optional.empty();
+        if (base != null) {
+            reference = Optional.of(new ReduceRequest.Base(Refs.local(base), base));
+        }
+        var request =
+                new ReduceRequest(
+                        "reduce",
+                        sources,
+                        policy,
+                        reference,
+                        adapter.factorsOnly,
+                        write.output,
+                        write.force,
+                        dryRun,
+                        cores,
+                        adapter.kernel,
+                        common.progress());
+        Ledger ledger = many ? new ReduceMany().run(request) : new ReduceAdapter().run(request);
+        printer.human(
+                many ? AdapterSummary.ofMany(ledger) : AdapterSummary.of(ledger, ledger.tensors()));
         if (dryRun) {
             OutputOptions.announceDryRun(printer);
         } else {
@@ -104,34 +108,18 @@ final class ReduceCommand implements Callable<Integer> {
         return ExitCodes.DONE;
     }
 
-    private static String summary(Ledger ledger) {
-        long dropped = (long) ledger.total("modulesDropped");
-        var worst =
-                ledger.tensors().stream()
-                        .max(
-                                java.util.Comparator.comparingDouble(
-                                        record -> record.figure("relativeError")))
-                        .orElseThrow();
-        int[] ranks =
-                ledger.tensors().stream()
-                        .mapToInt(record -> (int) record.figure("rank"))
-                        .sorted()
-                        .toArray();
-        return String.format(
-                Locale.ROOT,
-                """
-                %d of %d modules%s · ranks %d to %d · factors %s → %s
-                relative error %.4f, worst %.4f in %s\
-                """,
-                ledger.tensors().size(),
-                ledger.tensors().size(),
-                dropped == 0 ? "" : ", %d of them zero and dropped".formatted(dropped),
-                ranks[0],
-                ranks[ranks.length - 1],
-                Sizes.decimal(ledger.bytesIn()),
-                Sizes.decimal(ledger.bytesOut()),
-                ledger.total("relativeError"),
-                worst.figure("relativeError"),
-                worst.name());
+    /** The adapters right below a folder, by name. */
+    private static List<ReduceRequest.Source> inside(Path folder, String ref) throws IOException {
+        List<Path> found;
+        try (var entries = Files.list(folder)) {
+            found = entries.filter(PeftAdapter::isAt).sorted().toList();
+        }
+        if (found.isEmpty()) {
+            throw new NoSuchFileException(
+                    ref, null, "holds no adapter_config.json, nor do the folders in it");
+        }
+        return found.stream()
+                .map(path -> new ReduceRequest.Source(path, ref + "/" + path.getFileName(), 1))
+                .toList();
     }
 }

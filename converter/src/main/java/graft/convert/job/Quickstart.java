@@ -6,13 +6,12 @@ import graft.convert.export.ModelChanges;
 import graft.convert.export.TensorChange;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
-import graft.convert.linalg.Kernels;
+import graft.convert.lowrank.RankRule;
 import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Progress;
 import graft.convert.plan.Workers;
-import graft.convert.reduce.RankRule;
 import graft.convert.reduce.ReduceAdapter;
 import graft.convert.reduce.ReduceRequest;
 import graft.convert.sparsify.SparsifyModel;
@@ -171,16 +170,11 @@ public final class Quickstart {
             case Setting.Adapter(int rank, boolean whole) when !whole ->
                     new ReduceAdapter()
                             .run(
-                                    new ReduceRequest(
+                                    ReduceRequest.of(
                                             family.adapter(item.task()),
                                             "lora-" + item.task(),
                                             new RankRule.Fixed(rank),
-                                            stored(family, item, out),
-                                            false,
-                                            false,
-                                            1,
-                                            Kernels.Choice.auto,
-                                            Progress.NONE));
+                                            stored(family, item, out)));
             case Setting.Adapter _, Setting.SingleTask _, Setting.Merged _ -> {}
         }
         request.progress().advance(1);

@@ -70,6 +70,11 @@ public record Ledger(
         this(command, inputs, options, outputs, tensors, totals, List.of(), warnings);
     }
 
+    /** The same ledger, of work that wrote these files. */
+    public Ledger withOutputs(List<Output> written) {
+        return new Ledger(command, inputs, options, written, tensors, totals, results, warnings);
+    }
+
     /** Bytes of all tensors before. */
     public long bytesIn() {
         return tensors.stream().mapToLong(TensorRecord::bytesIn).sum();

@@ -16,9 +16,11 @@ import java.util.TreeMap;
  *     …
  * @param bytesIn bytes in the source
  * @param bytesOut bytes in the output; 0 if dropped
- * @param figures measured numbers by name, as far as they apply: {@code rank}, {@code nonZeros},
- *     {@code relativeError} (‖x − x̂‖/‖x‖, Frobenius), {@code energyKept} (share of ‖x‖²), {@code
- *     maxAbsError}, {@code roundingError} (relative, of the cast to the stored type alone)
+ * @param figures what was measured by name, as far as it applies: numbers, lists of numbers ({@code
+ *     sigma}, singular values), words ({@code factoredBy}); numbers are {@code rank}, {@code
+ *     nonZeros}, {@code relativeError} (‖x − x̂‖/‖x‖, Frobenius), {@code energyKept} (share of
+ *     ‖x‖²), {@code maxAbsError}, {@code roundingError} (relative, of the cast to the stored type
+ *     alone)
  */
 public record TensorRecord(
         String name,
@@ -27,14 +29,14 @@ public record TensorRecord(
         String treatment,
         long bytesIn,
         long bytesOut,
-        Map<String, Number> figures) {
+        Map<String, ?> figures) {
     public TensorRecord {
-        figures = new TreeMap<>(figures);
+        figures = new TreeMap<String, Object>(figures);
     }
 
     /** The record of a tensor that keeps its own shape and type in the ledger. */
     public static TensorRecord of(
-            TensorInfo info, String treatment, long bytesOut, Map<String, Number> figures) {
+            TensorInfo info, String treatment, long bytesOut, Map<String, ?> figures) {
         return new TensorRecord(
                 info.name(),
                 info.shape().toString(),
@@ -51,9 +53,8 @@ public record TensorRecord(
      * @throws java.util.NoSuchElementException if it was not measured
      */
     public double figure(String name) {
-        Number value = figures.get(name);
-        if (value == null) {
-            throw new NoSuchElementException(this.name + " has no " + name);
+        if (!(figures.get(name) instanceof Number value)) {
+            throw new NoSuchElementException(this.name + " has no number " + name);
         }
         return value.doubleValue();
     }

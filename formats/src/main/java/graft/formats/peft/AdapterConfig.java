@@ -267,6 +267,13 @@ public final class AdapterConfig {
         return Optional.ofNullable(document.path("base_model_name_or_path").textValue());
     }
 
+    /** The same configuration of an adapter that replaces nothing whole. */
+    public AdapterConfig withoutModulesToSave() throws IOException {
+        ObjectNode copy = document();
+        copy.putNull("modules_to_save");
+        return new AdapterConfig(FileSpot.of(FILE_NAME), copy);
+    }
+
     /** A copy of the document, to derive another one from. */
     ObjectNode document() {
         return document.deepCopy();

@@ -1,5 +1,7 @@
 package graft.formats.peft;
 
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import org.jspecify.annotations.Nullable;
@@ -54,6 +56,25 @@ public record LoraModule(
     /** Whether the module does nothing but add ΔW to a weight. */
     public boolean isPlain() {
         return magnitude == null && bias == null;
+    }
+
+    /** The same module with factors of another rank and type, the scale inside them. */
+    public LoraModule cut(int newRank, DType type) {
+        long[] ofA = a.shape().toArray();
+        long[] ofB = b.shape().toArray();
+        ofA[0] = newRank;
+        ofB[1] = newRank;
+        return new LoraModule(
+                name,
+                layer,
+                out,
+                in,
+                newRank,
+                1,
+                new TensorInfo(a.name(), type, Shape.of(ofA)),
+                new TensorInfo(b.name(), type, Shape.of(ofB)),
+                magnitude,
+                bias);
     }
 
     /** Bytes of both factors as stored. */

@@ -8,8 +8,6 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.formats.safetensors.SafetensorsWriter;
-import graft.formats.tensor.DType;
-import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -20,18 +18,14 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * Writes an adapter of lower ranks that {@code peft} loads as it is (profile {@code pattern}).
- *
- * <p>The scale is in the factors, so α = r for every module: {@code r} and {@code lora_alpha} hold
- * the commonest rank, {@code rank_pattern} and {@code alpha_pattern} the others. Everything else in
- * the configuration, and every whole tensor, is carried over from the source. Factors may be
+ * Writes an adapter that {@code peft} loads as it is, its scales in the factors. Factors may be
  * written from any thread, in any order; bytes do not depend on it.
  */
 public final class PeftAdapterWriter implements AutoCloseable {
+    private static final Map<String, String> METADATA = Map.of("format", "pt");
     private static final ObjectMapper JSON =
             JsonMapper.builder().enable(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS).build();
 
@@ -45,32 +39,39 @@ public final class PeftAdapterWriter implements AutoCloseable {
      * Writes the configuration and the whole tensors, and plans the factors.
      *
      * @param folder exists and is empty; give it its final name after {@link #close}
-     * @param ranks new rank per module name; modules that are missing are dropped
-     * @throws IllegalArgumentException if {@code ranks} is empty or names an unknown module
+     * @param template its fields are carried over, but for ranks, scales and, unless they select
+     *     {@code modules} and nothing else, targets
+     * @param targetsHold whether the template's targets select exactly {@code modules}
+     * @param modules as they will be: new ranks and types, scale 1; for {@link
+     *     AdapterProfile#uniform} of one rank
+     * @throws IllegalArgumentException if there is no module, or one has another scale
      */
     public static PeftAdapterWriter create(
-            Path folder, PeftAdapter source, SortedMap<String, Integer> ranks) throws IOException {
-        List<TensorInfo> tensors = new ArrayList<>(source.others());
-        int known = 0;
-        for (LoraModule module : source.modules()) {
-            Integer rank = ranks.get(module.name());
-            if (rank != null) {
-                tensors.add(a(module, rank));
-                tensors.add(b(module, rank));
-                known++;
-            }
+            Path folder,
+            AdapterConfig template,
+            boolean targetsHold,
+            List<LoraModule> modules,
+            List<WholeTensor> others,
+            AdapterProfile profile)
+            throws IOException {
+        if (modules.isEmpty() || modules.stream().anyMatch(module -> module.scale() != 1)) {
+            throw new IllegalArgumentException("%d modules, or a scale".formatted(modules.size()));
         }
-        if (known == 0 || known != ranks.size()) {
-            throw new IllegalArgumentException(
-                    "ranks of %d modules, %d known".formatted(ranks.size(), known));
+        ObjectNode config = template.document();
+        ranks(config, modules, profile);
+        if (!targetsHold) {
+            // PEFT would make fresh modules wherever the old targets match
+            var targets = config.putArray("target_modules");
+            modules.forEach(module -> targets.add(module.name()));
+            config.remove(List.of("exclude_modules", "layers_to_transform", "layers_pattern"));
         }
-        writeConfig(folder.resolve(AdapterConfig.FILE_NAME), source, ranks);
+        write(folder.resolve(AdapterConfig.FILE_NAME), config);
         var weights =
                 SafetensorsWriter.create(
-                        folder.resolve(PeftAdapter.WEIGHTS), tensors, Map.of("format", "pt"));
+                        folder.resolve(PeftAdapter.WEIGHTS), tensors(modules, others), METADATA);
         try {
-            for (TensorInfo other : source.others()) {
-                weights.write(other.name(), 0, source.bytes(other));
+            for (WholeTensor other : others) {
+                weights.write(other.info().name(), 0, other.bytes());
             }
             return new PeftAdapterWriter(weights);
         } catch (Throwable e) {
@@ -79,23 +80,20 @@ public final class PeftAdapterWriter implements AutoCloseable {
         }
     }
 
-    /** What A of {@code module} is at another rank: the first extent changes. */
-    public static TensorInfo a(LoraModule module, int rank) {
-        long[] extents = module.a().shape().toArray();
-        extents[0] = rank;
-        return new TensorInfo(module.a().name(), module.a().dtype(), Shape.of(extents));
+    /** Bytes of the file of weights that {@link #create} would plan, header included. */
+    public static long fileBytes(List<LoraModule> modules, List<WholeTensor> others)
+            throws IOException {
+        return SafetensorsWriter.fileBytes(tensors(modules, others), METADATA);
     }
 
-    /** What B of {@code module} is at another rank: the second extent changes. */
-    public static TensorInfo b(LoraModule module, int rank) {
-        long[] extents = module.b().shape().toArray();
-        extents[1] = rank;
-        return new TensorInfo(module.b().name(), module.b().dtype(), Shape.of(extents));
-    }
-
-    /** Type of the factors written for {@code module}: that of the source. */
-    public static DType dtype(LoraModule module) {
-        return module.a().dtype();
+    private static List<TensorInfo> tensors(List<LoraModule> modules, List<WholeTensor> others) {
+        List<TensorInfo> tensors = new ArrayList<>();
+        others.forEach(other -> tensors.add(other.info()));
+        for (LoraModule module : modules) {
+            tensors.add(module.a());
+            tensors.add(module.b());
+        }
+        return tensors;
     }
 
     /** Writes both factors of one module. */
@@ -109,28 +107,32 @@ public final class PeftAdapterWriter implements AutoCloseable {
         weights.close();
     }
 
-    private static void writeConfig(Path file, PeftAdapter source, SortedMap<String, Integer> ranks)
-            throws IOException {
-        int common = commonest(ranks);
-        ObjectNode patterns = JSON.createObjectNode();
-        ranks.forEach((module, rank) -> {
-            if (rank != common) {
-                patterns.put(pattern(module, ranks), rank);
+    private static void ranks(ObjectNode config, List<LoraModule> modules, AdapterProfile profile) {
+        int common = commonest(modules);
+        if (profile == AdapterProfile.uniform
+                && modules.stream().anyMatch(module -> module.rank() != common)) {
+            throw new IllegalArgumentException("profile uniform with several ranks");
+        }
+        ObjectNode ranks = JSON.createObjectNode();
+        ObjectNode alphas = JSON.createObjectNode();
+        for (LoraModule module : modules) {
+            boolean isCommon = module.rank() == common;
+            if (!isCommon) {
+                ranks.put(pattern(module.name(), modules), module.rank());
             }
-        });
-        ObjectNode config = source.config().document();
+            if (!isCommon || profile == AdapterProfile.gguf) {
+                alphas.put(pattern(module.name(), modules), module.rank());
+            }
+        }
         config.put("r", common);
-        config.put("lora_alpha", common);
+        config.put("lora_alpha", profile == AdapterProfile.gguf ? 0 : common);
         config.put("use_rslora", false);
         config.put("init_lora_weights", true);
-        config.set("rank_pattern", patterns);
-        config.set("alpha_pattern", patterns.deepCopy());
-        if (ranks.size() < source.modules().size()) {
-            // PEFT would make fresh modules wherever the old targets match
-            var targets = config.putArray("target_modules");
-            ranks.keySet().forEach(targets::add);
-            config.remove(List.of("exclude_modules", "layers_to_transform", "layers_pattern"));
-        }
+        config.set("rank_pattern", ranks);
+        config.set("alpha_pattern", alphas);
+    }
+
+    private static void write(Path file, ObjectNode config) throws IOException {
         var printer =
                 new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n"));
         Object sorted = JSON.treeToValue(config, TreeMap.class);
@@ -138,9 +140,9 @@ public final class PeftAdapterWriter implements AutoCloseable {
     }
 
     /** The rank of most modules, the higher of two equally common ones. */
-    private static int commonest(SortedMap<String, Integer> ranks) {
+    private static int commonest(List<LoraModule> modules) {
         Map<Integer, Integer> counts = new HashMap<>();
-        ranks.values().forEach(rank -> counts.merge(rank, 1, Integer::sum));
+        modules.forEach(module -> counts.merge(module.rank(), 1, Integer::sum));
         return counts.entrySet().stream()
                 .max(
                         Map.Entry.<Integer, Integer>comparingByValue()
@@ -153,9 +155,9 @@ public final class PeftAdapterWriter implements AutoCloseable {
      * A key that PEFT matches with this module alone. A path also matches as the tail of a longer
      * one; where that would be another module, it is tied to the start.
      */
-    private static String pattern(String module, SortedMap<String, Integer> ranks) {
+    private static String pattern(String module, List<LoraModule> modules) {
         String escaped = module.replaceAll("[^A-Za-z0-9_]", "\\\\$0");
-        boolean isTail = ranks.keySet().stream().anyMatch(other -> other.endsWith("." + module));
+        boolean isTail = modules.stream().anyMatch(other -> other.name().endsWith("." + module));
         return isTail ? "^" + escaped : escaped;
     }
 }

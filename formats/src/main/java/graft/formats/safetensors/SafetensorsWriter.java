@@ -91,6 +91,16 @@ public final class SafetensorsWriter implements TensorSink {
         }
     }
 
+    /** Bytes of the whole file that {@link #create} plans, header included. */
+    public static long fileBytes(Collection<TensorInfo> tensors, Map<String, String> metadata)
+            throws IOException {
+        long bytes = header(tensors.stream().sorted(CRATE_ORDER).toList(), metadata).remaining();
+        for (TensorInfo info : tensors) {
+            bytes = Math.addExact(bytes, info.bytes());
+        }
+        return bytes;
+    }
+
     private static ByteBuffer header(List<TensorInfo> ordered, Map<String, String> metadata)
             throws IOException {
         var json = new ByteArrayOutputStream();

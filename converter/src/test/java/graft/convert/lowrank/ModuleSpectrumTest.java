@@ -1,4 +1,4 @@
-package graft.convert.reduce;
+package graft.convert.lowrank;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -74,8 +74,8 @@ class ModuleSpectrumTest {
             a[5][j] = 0;
         }
         var spectrum = spectrum(choice, b, a, 1);
-        assertThat(spectrum.numericalRank()).isEqualTo(3);
-        assertThat(new RankRule.Energy(1).choose(spectrum)).isEqualTo(3);
+        assertThat(spectrum.spectrum().numericalRank()).isEqualTo(3);
+        assertThat(new RankRule.Energy(1).choose(spectrum.spectrum())).isEqualTo(3);
         var reduced = reduce(spectrum, 3, DType.F32, 20, 20);
         assertThat(relativeDistance(dense(b, a, 1), reduced)).isLessThan(1e-6);
     }
@@ -84,18 +84,18 @@ class ModuleSpectrumTest {
     @EnumSource(names = {"openblas", "ejml"})
     void rankAboveTheMatrixIsDeficiencyToo(Kernels.Choice choice) {
         var spectrum = spectrum(choice, gaussian(3, 10, 9), gaussian(10, 50, 10), 1);
-        assertThat(spectrum.numericalRank()).isEqualTo(3);
+        assertThat(spectrum.spectrum().numericalRank()).isEqualTo(3);
         var row = spectrum(choice, gaussian(1, 2, 11), gaussian(2, 1, 12), 1);
-        assertThat(row.numericalRank()).isEqualTo(1);
+        assertThat(row.spectrum().numericalRank()).isEqualTo(1);
     }
 
     @Test
     void zeroUpdateHasRankZero() {
         var spectrum = spectrum(Kernels.Choice.auto, new float[5][2], gaussian(2, 5, 13), 2);
-        assertThat(spectrum.numericalRank()).isZero();
-        assertThat(spectrum.energy()).isZero();
-        assertThat(new RankRule.Fixed(4).choose(spectrum)).isZero();
-        assertThat(new RankRule.Energy(0.5).choose(spectrum)).isZero();
+        assertThat(spectrum.spectrum().numericalRank()).isZero();
+        assertThat(spectrum.spectrum().energy()).isZero();
+        assertThat(new RankRule.Fixed(4).choose(spectrum.spectrum())).isZero();
+        assertThat(new RankRule.Energy(0.5).choose(spectrum.spectrum())).isZero();
     }
 
     @Test
@@ -133,18 +133,63 @@ class ModuleSpectrumTest {
             a[i][i] = 1;
         }
         var spectrum = spectrum(Kernels.Choice.auto, b, a, 1);
-        assertThat(new RankRule.Energy(0.64).choose(spectrum)).isEqualTo(1);
-        assertThat(new RankRule.Energy(0.641).choose(spectrum)).isEqualTo(2);
-        assertThat(new RankRule.Energy(0.8).choose(spectrum)).isEqualTo(2);
-        assertThat(new RankRule.Energy(0.96).choose(spectrum)).isEqualTo(3);
-        assertThat(new RankRule.Energy(1).choose(spectrum)).isEqualTo(4);
+        assertThat(new RankRule.Energy(0.64).choose(spectrum.spectrum())).isEqualTo(1);
+        assertThat(new RankRule.Energy(0.641).choose(spectrum.spectrum())).isEqualTo(2);
+        assertThat(new RankRule.Energy(0.8).choose(spectrum.spectrum())).isEqualTo(2);
+        assertThat(new RankRule.Energy(0.96).choose(spectrum.spectrum())).isEqualTo(3);
+        assertThat(new RankRule.Energy(1).choose(spectrum.spectrum())).isEqualTo(4);
+    }
+
+    /** ΔW = −δ·a, ten digits below either term: a Gram matrix of B knows nothing of δ. */
+    @ParameterizedTest
+    @EnumSource(names = {"openblas", "ejml"})
+    void cancellationIsSeenAndSurvives(Kernels.Choice choice) {
+        float[][] b = gaussian(50, 4, 21);
+        float[][] a = gaussian(4, 40, 22);
+        for (int i = 0; i < 50; i++) {
+            float delta = (float) Math.scalb(Math.round(b[i][1] * 64), -30);
+            b[i][0] = Math.round(b[i][0] * 64) / 64f; // so that the sum is exact
+            b[i][1] = b[i][0] + delta;
+            b[i][2] = 0;
+            b[i][3] = 0;
+            for (int j = 0; j < 40; j++) {
+                a[1][j] = -a[0][j];
+            }
+        }
+        var spectrum = spectrum(choice, b, a, 1);
+        double[] expected = dense(b, a, 1).svd().getSingularValues();
+        assertThat(spectrum.byQr()).isTrue();
+        assertThat(spectrum.spectrum().numericalRank()).isEqualTo(1);
+        // relative to ‖b‖‖a‖ float64 leaves 2⁻⁵², relative to ΔW 2⁻²² or so
+        assertThat(spectrum.spectrum().sigma()[0])
+                .isCloseTo(expected[0], within(1e-5 * expected[0]));
+        assertThat(relativeDistance(dense(b, a, 1), reduce(spectrum, 1, DType.F32, 50, 40)))
+                .isLessThan(1e-5);
+    }
+
+    @Test
+    void wellConditionedFactorsNeedNoQr() {
+        assertThat(spectrum(Kernels.Choice.auto, gaussian(50, 8, 1), gaussian(8, 40, 2), 1).byQr())
+                .isFalse();
+    }
+
+    @Test
+    void toleranceKeepsTheSmallestPrefix() {
+        var spectrum = new Spectrum(new double[] {4, 2, 2, 1}, 4, 0); // energies 16, 4, 4, 1
+        assertThat(new RankRule.Tolerance(0.19).choose(spectrum)).isEqualTo(4);
+        assertThat(new RankRule.Tolerance(0.21).choose(spectrum)).isEqualTo(3);
+        assertThat(new RankRule.Tolerance(0.61).choose(spectrum)).isEqualTo(1);
+        var partial = new Spectrum(new double[] {4, 2}, 2, 5); // the same, half of it known
+        assertThat(partial.relativeError(1)).isEqualTo(0.6, within(1e-15));
+        assertThat(new RankRule.Energy(0.64).choose(partial)).isEqualTo(1);
+        assertThat(new RankRule.Energy(0.99).choose(partial)).isEqualTo(2);
     }
 
     private void check(Kernels.Choice choice, float[][] b, float[][] a, double scale, int[] ranks) {
         var spectrum = spectrum(choice, b, a, scale);
         SimpleMatrix dense = dense(b, a, scale);
         double[] expected = dense.svd().getSingularValues();
-        double[] sigma = spectrum.sigma();
+        double[] sigma = spectrum.spectrum().sigma();
         for (int i = 0; i < sigma.length; i++) {
             assertThat(sigma[i]).isCloseTo(expected[i], within(1e-7 * expected[i]));
         }
@@ -159,22 +204,22 @@ class ModuleSpectrumTest {
             // factors are stored as float32: a relative 2⁻²⁴ per factor comes on top
             double rounding = 4 * dense.normF() * Math.pow(2, -24);
             assertThat(error).isCloseTo(Math.sqrt(best), within(1e-6 * Math.sqrt(best) + rounding));
-            assertThat(spectrum.discardedEnergy(q)).isCloseTo(best, within(1e-6 * best));
+            assertThat(spectrum.spectrum().discardedEnergy(q)).isCloseTo(best, within(1e-6 * best));
         }
     }
 
     private ModuleSpectrum spectrum(Kernels.Choice choice, float[][] b, float[][] a, double scale) {
         Kernel kernel = Kernels.select(choice);
-        return ModuleSpectrum.of(kernel, factor(b), factor(a), scale);
+        return ModuleSpectrum.of(kernel, factor(b, scale), factor(a, 1), 0);
     }
 
-    private Factor factor(float[][] values) {
+    private Factor factor(float[][] values, double scale) {
         int columns = values[0].length;
         MemorySegment bytes = arena.allocate(4L * values.length * columns);
         for (int i = 0; i < values.length; i++) {
             Elements.narrow(DType.F32, values[i], 0, bytes, (long) i * columns, columns);
         }
-        return new Factor(DType.F32, bytes, values.length, columns);
+        return new Factor(DType.F32, bytes, values.length, columns, scale);
     }
 
     private float[][][] reduce(ModuleSpectrum spectrum, int q, DType type, int out, int in) {
@@ -193,7 +238,8 @@ class ModuleSpectrumTest {
             float[][][] factors) {
         MemorySegment b = memory.allocate((long) out * q * type.bytes());
         MemorySegment a = memory.allocate((long) q * in * type.bytes());
-        Reduced reduced = spectrum.reduce(q, type, b, a);
+        Reduced reduced =
+                spectrum.reduce(q, new Factor(type, b, out, q), new Factor(type, a, q, in));
         factors[0] = rows(type, b, out, q);
         factors[1] = rows(type, a, q, in);
         return reduced;

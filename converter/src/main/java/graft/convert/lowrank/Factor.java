@@ -1,19 +1,22 @@
-package graft.convert.reduce;
+package graft.convert.lowrank;
 
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.DoubleBuffer;
 
 /**
- * One LoRA factor as its file stores it.
+ * One LoRA factor as its file stores it, times a number.
  *
  * @param dtype a {@linkplain DType#isComputable computable} type
  * @param bytes row-major elements
  * @param rows of the matrix: {@code out} for B, the rank for A
  * @param columns the rank for B, {@code in} for A (for a convolution: in · kernel)
+ * @param scale what every element is multiplied by when read, in float64
  */
-public record Factor(DType dtype, MemorySegment bytes, int rows, int columns) {
+public record Factor(DType dtype, MemorySegment bytes, int rows, int columns, double scale)
+        implements Operand {
     /**
      * @throws IllegalArgumentException if the bytes are not {@code rows · columns} elements
      */
@@ -24,12 +27,20 @@ public record Factor(DType dtype, MemorySegment bytes, int rows, int columns) {
         }
     }
 
-    /** Widens {@code count} elements of one row, exactly for 16- and 32-bit types. */
-    void read(int row, int column, int count, float[] into) {
-        Elements.widen(dtype, bytes, (long) row * columns + column, into, 0, count);
+    /** A factor as it is. */
+    public Factor(DType dtype, MemorySegment bytes, int rows, int columns) {
+        this(dtype, bytes, rows, columns, 1);
     }
 
-    /** Narrows {@code count} elements into one row, to nearest even. */
+    @Override
+    public void read(int row, int column, int count, float[] scratch, DoubleBuffer into, int at) {
+        Elements.widen(dtype, bytes, (long) row * columns + column, scratch, 0, count);
+        for (int i = 0; i < count; i++) {
+            into.put(at + i, scale * scratch[i]);
+        }
+    }
+
+    /** Narrows {@code count} elements into one row, to nearest even; the scale plays no part. */
     void write(int row, int column, int count, float[] from) {
         Elements.narrow(dtype, from, 0, bytes, (long) row * columns + column, count);
     }

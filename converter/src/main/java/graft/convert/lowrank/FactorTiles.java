@@ -1,4 +1,4 @@
-package graft.convert.reduce;
+package graft.convert.lowrank;
 
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Matrix;
@@ -30,30 +30,29 @@ final class FactorTiles {
     private FactorTiles() {}
 
     /** Tiles of whole rows: {@code count × columns}. */
-    static void overRows(Factor factor, Scratch scratch, Visitor visitor) {
+    static void overRows(Operand factor, Scratch scratch, Visitor visitor) {
         int most = tileOf(factor.rows(), factor.columns());
         Matrix tile = scratch.matrix(most, factor.columns());
         float[] wide = new float[factor.columns()];
         for (int first = 0; first < factor.rows(); first += most) {
             int count = Math.min(most, factor.rows() - first);
             for (int i = 0; i < count; i++) {
-                factor.read(first + i, 0, factor.columns(), wide);
-                put(wide, factor.columns(), tile.values(), i * factor.columns());
+                factor.read(
+                        first + i, 0, factor.columns(), wide, tile.values(), i * factor.columns());
             }
             visitor.visit(tile, first, count);
         }
     }
 
     /** Tiles of whole columns: {@code rows × count}. */
-    static void overColumns(Factor factor, Scratch scratch, Visitor visitor) {
+    static void overColumns(Operand factor, Scratch scratch, Visitor visitor) {
         int most = tileOf(factor.columns(), factor.rows());
         Matrix tile = scratch.matrix(factor.rows(), most);
         float[] wide = new float[most];
         for (int first = 0; first < factor.columns(); first += most) {
             int count = Math.min(most, factor.columns() - first);
             for (int i = 0; i < factor.rows(); i++) {
-                factor.read(i, first, count, wide);
-                put(wide, count, tile.values(), i * most);
+                factor.read(i, first, count, wide, tile.values(), i * most);
             }
             visitor.visit(tile, first, count);
         }
@@ -61,12 +60,6 @@ final class FactorTiles {
 
     private static int tileOf(int length, int across) {
         return Math.clamp(TILE_ELEMENTS / across, 1, length);
-    }
-
-    private static void put(float[] from, int count, DoubleBuffer into, int at) {
-        for (int i = 0; i < count; i++) {
-            into.put(at + i, from[i]);
-        }
     }
 
     private static void get(DoubleBuffer from, int at, float[] into, int count) {
@@ -89,8 +82,7 @@ final class FactorTiles {
                 for (int i = 0; i < count; i++) {
                     get(exact.values(), i * q, narrow, q);
                     output.write(first + i, 0, q, narrow);
-                    output.read(first + i, 0, q, narrow);
-                    put(narrow, q, stored.values(), i * q);
+                    output.read(first + i, 0, q, narrow, stored.values(), i * q);
                 }
                 rounded.visit(exact, stored, count);
             };
@@ -108,8 +100,7 @@ final class FactorTiles {
                 for (int i = 0; i < q; i++) {
                     get(exact.values(), i * most, narrow, count);
                     output.write(i, first, count, narrow);
-                    output.read(i, first, count, narrow);
-                    put(narrow, count, stored.values(), i * most);
+                    output.read(i, first, count, narrow, stored.values(), i * most);
                 }
                 rounded.visit(exact, stored, count);
             };

@@ -1,4 +1,4 @@
-package graft.convert.reduce;
+package graft.convert.lowrank;
 
 /**
  * What writing a rank-q approximation cost, relative to ‖s·B·A‖ (Frobenius).

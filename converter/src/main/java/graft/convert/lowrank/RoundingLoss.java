@@ -1,8 +1,9 @@
-package graft.convert.reduce;
+package graft.convert.lowrank;
 
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Matrix;
 import graft.convert.linalg.Scratch;
+import graft.formats.tensor.DType;
 
 /**
  * ‖B̂Â − B′A′‖, what rounding the new factors B′ and A′ to B̂ and Â does to their product.
@@ -30,6 +31,19 @@ final class RoundingLoss {
         this.errorA = scratch.matrix(q, q);
         this.crossA = scratch.matrix(q, q);
         this.roundedA = scratch.matrix(q, q);
+    }
+
+    /**
+     * What storing both factors in {@code type} costs at most, relative to ‖B·A‖, where singular
+     * values are alike: half a unit in the last place of every element of either. Usually it is a
+     * third of that.
+     */
+    static double bound(DType type) {
+        return switch (type) {
+            case BF16 -> 0x1p-7;
+            case F16 -> 0x1p-10;
+            default -> 0x1p-23;
+        };
     }
 
     /** A tile of B: {@code rows} rows of the exact and of the rounded factor. */

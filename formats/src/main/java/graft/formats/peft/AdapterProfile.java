@@ -1,0 +1,25 @@
+package graft.formats.peft;
+
+/**
+ * For whom an adapter's ranks and scales are written down. The scale is in the factors of all of
+ * them; they differ in how a reader learns that.
+ *
+ * <table>
+ * <caption>Who computes the right ΔW</caption>
+ * <tr><td></td><td>PEFT</td><td>reads only r and lora_alpha (vLLM)</td><td>llama.cpp</td></tr>
+ * <tr><td>pattern</td><td>yes</td><td>if all ranks are equal</td><td>if all ranks are equal</td></tr>
+ * <tr><td>uniform</td><td>yes</td><td>yes</td><td>yes</td></tr>
+ * <tr><td>gguf</td><td>yes</td><td>no</td><td>yes</td></tr>
+ * </table>
+ */
+public enum AdapterProfile {
+    /** α = r; other ranks than the commonest in {@code rank_pattern} and {@code alpha_pattern}. */
+    pattern,
+    /** Every module padded with zeros to the largest rank, α = r, no patterns. */
+    uniform,
+    /**
+     * {@code lora_alpha} 0, which llama.cpp (its converter copies nothing else) takes for "already
+     * scaled"; {@code alpha_pattern} names every module, so that PEFT gets α = r.
+     */
+    gguf
+}
