@@ -1,9 +1,21 @@
 package graft.hub;
 
 import graft.hub.cache.HubCache;
+import graft.hub.cache.RepoFolder;
+import graft.hub.download.Downloads;
+import graft.hub.download.Tasks;
+import graft.hub.http.HubApi;
+import graft.hub.http.Pacer;
+import graft.hub.http.Wire;
+import graft.hub.upload.Uploads;
 
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.UnknownHostException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * Downloads from and uploads to a Hub, through the cache that the Hub's Python and JavaScript tools
@@ -30,9 +42,24 @@ import java.nio.file.Path;
  */
 public final class HubClient implements AutoCloseable {
     private final HubOptions options;
+    private final HubCache cache;
+    private final Wire wire;
+    private final HubApi api;
+    private final Downloads downloads;
+    private final Uploads uploads;
 
     public HubClient(HubOptions options, HubListener listener) {
+        this(options, listener, Pacer.SYSTEM);
+    }
+
+    /** For tests: with another clock and other dice. */
+    HubClient(HubOptions options, HubListener listener, Pacer pacer) {
         this.options = options;
+        this.cache = new HubCache(options.cache());
+        this.wire = new Wire(options, listener, pacer);
+        this.api = new HubApi(wire);
+        this.downloads = new Downloads(wire, api, cache, options, listener);
+        this.uploads = new Uploads(wire, api, options, listener);
     }
 
     public HubOptions options() {
@@ -41,7 +68,7 @@ public final class HubClient implements AutoCloseable {
 
     /** The cache on disk. */
     public HubCache cache() {
-        throw new UnsupportedOperationException();
+        return cache;
     }
 
     /**
@@ -53,7 +80,31 @@ public final class HubClient implements AutoCloseable {
      *     the cache
      */
     public Snapshot snapshot(RepoRef ref) throws IOException {
-        throw new UnsupportedOperationException();
+        Optional<Snapshot> known = cache.snapshot(ref);
+        if (options.offline()) {
+            return known.orElseThrow(() ->
+                    new HubException.NotFound(
+                            ref + ": not in the cache, and this is offline mode",
+                            "download it once without --offline (HF_HUB_OFFLINE)"));
+        }
+        boolean pinned = RepoFolder.isCommit(ref.revisionOrMain());
+        if (pinned && known.isPresent() && known.get().complete()) {
+            return known.get(); // a commit never changes
+        }
+        var found = new AtomicReference<Snapshot>();
+        try {
+            Tasks.run1(() -> found.set(ask(ref, known.isEmpty())));
+        } catch (HubException.Unreachable | ConnectException | UnknownHostException e) {
+            return known.orElseThrow(() -> e);
+        }
+        return found.get();
+    }
+
+    private Snapshot ask(RepoRef ref, boolean patient) throws IOException {
+        String commit = api.commit(ref, patient);
+        Optional<List<HubFile>> tree = cache.tree(ref, commit);
+        return new Snapshot(
+                ref, commit, tree.isPresent() ? tree.get() : api.tree(ref, commit), true);
     }
 
     /**
@@ -62,7 +113,7 @@ public final class HubClient implements AutoCloseable {
      * @throws HubException.NotFound if a name or an include pattern chooses no file
      */
     public DownloadPlan plan(DownloadRequest request) throws IOException {
-        throw new UnsupportedOperationException();
+        return downloads.plan(request);
     }
 
     /**
@@ -75,7 +126,7 @@ public final class HubClient implements AutoCloseable {
      * @throws NoSpaceException if the disk has no room for what is missing
      */
     public Path download(DownloadRequest request) throws IOException {
-        throw new UnsupportedOperationException();
+        return downloads.run(request);
     }
 
     /**
@@ -85,7 +136,13 @@ public final class HubClient implements AutoCloseable {
      * @throws HubException.NotFound if the snapshot has no such file
      */
     public RemoteFile open(Snapshot snapshot, String path) throws IOException {
-        throw new UnsupportedOperationException();
+        HubFile file =
+                snapshot.find(path)
+                        .orElseThrow(() ->
+                                new HubException.NotFound(
+                                        "%s: no file '%s'".formatted(snapshot.label(), path),
+                                        "check the name"));
+        return downloads.open(snapshot, file);
     }
 
     /**
@@ -95,10 +152,14 @@ public final class HubClient implements AutoCloseable {
      * @throws HubException.Conflict if the branch moved meanwhile; nothing was committed
      */
     public Uploaded upload(UploadRequest request) throws IOException {
-        throw new UnsupportedOperationException();
+        var done = new AtomicReference<Uploaded>();
+        Tasks.run1(() -> done.set(uploads.run(request)));
+        return done.get();
     }
 
     /** Cancels what is running. */
     @Override
-    public void close() {}
+    public void close() {
+        wire.close();
+    }
 }

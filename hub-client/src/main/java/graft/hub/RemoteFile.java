@@ -7,8 +7,9 @@ import java.nio.ByteBuffer;
  * Ranged reads of one file of a snapshot, without downloading it: headers first, or a few tensors
  * of a large file.
  *
- * <p>Ranges cannot be checked against the file's hash; the entity they come from is: every answer
- * must carry the commit's ETag. A file that is in the cache is read there. Safe from any thread.
+ * <p>A range cannot be checked against the file's hash. That the Hub means the same content, by
+ * commit, ETag and size, is checked before the first read. A file that is in the cache is read
+ * there. Safe from any thread.
  */
 public interface RemoteFile {
     /** What is read. */

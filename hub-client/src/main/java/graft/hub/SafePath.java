@@ -34,6 +34,9 @@ public final class SafePath {
             if (segment.isEmpty() || segment.equals(".") || segment.equals("..")) {
                 return Optional.of("has the segment '%s'".formatted(segment));
             }
+            if (segment.equalsIgnoreCase(".git")) {
+                return Optional.of("is inside git's own folder");
+            }
             if (DEVICE.matcher(segment).matches()
                     || segment.endsWith(" ")
                     || segment.endsWith(".")) {

@@ -27,6 +27,11 @@ public final class Token {
         return "Bearer " + secret;
     }
 
+    /** {@code text} without the secret, should a server have sent it back. */
+    public String redact(String text) {
+        return text.replace(secret, toString());
+    }
+
     @Override
     public String toString() {
         return "***";

@@ -1,0 +1,99 @@
+package graft.hub.cache;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileChannel.MapMode;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/**
+ * The hash that an ETag promises, over content that is read in order: SHA-256 of the bytes for 64
+ * digits, git's object id ({@code sha1("blob " + size + NUL + bytes)}) for 40. For one thread.
+ */
+public final class BlobHash {
+    private static final int TILE = 1 << 16;
+
+    private final MessageDigest digest;
+    private final byte[] tile = new byte[TILE];
+    private long hashed;
+
+    private BlobHash(MessageDigest digest) {
+        this.digest = digest;
+    }
+
+    /** The hash that {@code etag} is of. */
+    public static BlobHash like(String etag, long size) {
+        return etag.length() == 64 ? sha256() : git(size);
+    }
+
+    public static BlobHash sha256() {
+        return new BlobHash(digest("SHA-256"));
+    }
+
+    /** The id of a git blob of {@code size} bytes. */
+    public static BlobHash git(long size) {
+        MessageDigest digest = digest("SHA-1");
+        digest.update(("blob " + size + "\0").getBytes(StandardCharsets.US_ASCII));
+        return new BlobHash(digest);
+    }
+
+    /** The hash of a whole file, in the kind of {@code etag}. */
+    public static String of(Path file, String etag) throws IOException {
+        try (var channel = FileChannel.open(file)) {
+            long size = channel.size();
+            BlobHash hash = like(etag, size);
+            hash.upTo(channel, size);
+            return hash.hex();
+        }
+    }
+
+    /** SHA-256 of a text, for names. */
+    static String ofText(String text) {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        return HexFormat.of().formatHex(digest("SHA-256").digest(bytes));
+    }
+
+    /** Bytes hashed so far. */
+    public long hashed() {
+        return hashed;
+    }
+
+    /** Goes on to {@code end} of the file; mapped, so that the page cache is read once. */
+    public void upTo(FileChannel channel, long end) throws IOException {
+        final long window = 1L << 26;
+        while (hashed < end) {
+            long length = Math.min(window, end - hashed);
+            try (Arena arena = Arena.ofConfined()) {
+                update(channel.map(MapMode.READ_ONLY, hashed, length, arena));
+            }
+        }
+    }
+
+    private void update(MemorySegment bytes) {
+        for (long at = 0; at < bytes.byteSize(); at += TILE) {
+            int length = (int) Math.min(TILE, bytes.byteSize() - at);
+            MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, at, tile, 0, length);
+            digest.update(tile, 0, length);
+            hashed += length;
+        }
+    }
+
+    /** The hash in hex digits; ends this object. */
+    public String hex() {
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static MessageDigest digest(String name) {
+        try {
+            return MessageDigest.getInstance(name);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every Java has both
+        }
+    }
+}

@@ -1,0 +1,344 @@
+package graft.hub.download;
+
+import graft.hub.HubEvent;
+import graft.hub.HubException;
+import graft.hub.HubFile;
+import graft.hub.HubListener;
+import graft.hub.HubOptions;
+import graft.hub.cache.BlobHash;
+import graft.hub.cache.Partial;
+import graft.hub.http.Answer;
+import graft.hub.http.Ask;
+import graft.hub.http.Failures;
+import graft.hub.http.Retries;
+import graft.hub.http.Wire;
+
+import okhttp3.HttpUrl;
+
+import okio.BufferedSource;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.FileSystemException;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Fills one partial: ranges in parallel where the server serves ranges, from the start where it
+ * does not. The hash follows behind the bytes that are there without a gap.
+ */
+final class Transfer {
+    /** A fresh signed address that is refused as often as this is not merely out of date. */
+    private static final int MAX_RENEWALS = 3;
+
+    private final Wire wire;
+    private final HubOptions options;
+    private final HubListener listener;
+    private final Buffers buffers;
+    private final Origin origin;
+    private final HubFile file;
+    private final Partial partial;
+    private final ReentrantLock hashing = new ReentrantLock();
+    private BlobHash hash;
+    private volatile boolean rangesIgnored;
+
+    Transfer(
+            Wire wire,
+            HubOptions options,
+            HubListener listener,
+            Buffers buffers,
+            Origin origin,
+            HubFile file,
+            Partial partial) {
+        this.wire = wire;
+        this.options = options;
+        this.listener = listener;
+        this.buffers = buffers;
+        this.origin = origin;
+        this.file = file;
+        this.partial = partial;
+        this.hash = newHash();
+    }
+
+    private BlobHash newHash() {
+        return file.etag()
+                .map(etag -> BlobHash.like(etag, file.bytes()))
+                .orElseGet(BlobHash::sha256);
+    }
+
+    /** Fetches what is missing; the hash of the whole, in the kind of the file's ETag. */
+    String run() throws IOException {
+        if (file.bytes() > 0 && partial.present() < file.bytes()) {
+            if (partial.segments() == 1) {
+                segment(0, () -> {});
+            } else {
+                inParallel();
+            }
+            if (rangesIgnored) {
+                fromTheStart();
+            }
+        }
+        hash.upTo(partial.channel(), file.bytes());
+        return hash.hex();
+    }
+
+    /** Begins anew, with nothing of an earlier run. */
+    void restart(String reason) throws IOException {
+        listener.on(new HubEvent.Restarted(file.path(), partial.present(), reason));
+        partial.restart();
+        hash = newHash();
+    }
+
+    /** One worker finds out whether ranges are served, then the others join it. */
+    private void inParallel() throws IOException {
+        var tasks = new Tasks();
+        var next = new AtomicInteger();
+        var joined = new AtomicBoolean();
+        Runnable joinRest =
+                () -> {
+                    if (joined.compareAndSet(false, true)) {
+                        int workers = Math.min(options.maxWorkers(), partial.segments());
+                        for (int i = 1; i < workers; i++) {
+                            tasks.fork(() -> work(next, () -> {}));
+                        }
+                    }
+                };
+        tasks.fork(() -> work(next, joinRest));
+        tasks.join();
+    }
+
+    private void work(AtomicInteger next, Runnable onRange) throws IOException {
+        for (int i = next.getAndIncrement();
+                i < partial.segments() && !rangesIgnored;
+                i = next.getAndIncrement()) {
+            segment(i, onRange);
+            hashBehind();
+        }
+    }
+
+    private void segment(int segment, Runnable onRange) throws IOException {
+        Retries retries = wire.retries(origin.what());
+        int renewals = 0;
+        while (partial.done(segment) < partial.segmentLength(segment) && !rangesIgnored) {
+            long before = partial.done(segment);
+            HttpUrl place = origin.place();
+            ByteBuffer buffer = buffers.take();
+            Optional<Answer> refused = Optional.empty();
+            IOException failure = null;
+            try {
+                refused = attempt(place, segment, buffer, retries, onRange);
+            } catch (IOException e) {
+                failure = e;
+            } finally {
+                buffers.give(buffer); // nobody waits or renews with a buffer in hand
+            }
+            if (partial.done(segment) > before) {
+                renewals = 0;
+            }
+            if (failure != null) {
+                retries.after(failure);
+            } else if (refused.isPresent()) {
+                renewals += refused(refused.get(), place, renewals, retries);
+            }
+        }
+    }
+
+    /** One request; the answer, still open, if it brought no bytes. */
+    private Optional<Answer> attempt(
+            HttpUrl place, int segment, ByteBuffer buffer, Retries retries, Runnable onRange)
+            throws IOException {
+        Answer answer = wire.once(request(place, segment));
+        if (answer.status() != 206 && answer.status() != 200) {
+            return Optional.of(answer);
+        }
+        try (answer) {
+            accept(answer, segment, buffer, retries, onRange);
+        }
+        return Optional.empty();
+    }
+
+    private Ask request(HttpUrl place, int segment) {
+        long first = partial.segmentStart(segment) + partial.done(segment);
+        Ask ask = Ask.content(origin.what(), place);
+        if (partial.segments() == 1 && first == 0) {
+            return ask; // the whole file
+        }
+        long last = partial.segmentStart(segment) + partial.segmentLength(segment) - 1;
+        return ask.with("Range", "bytes=%d-%d".formatted(first, last));
+    }
+
+    /** Renews the address, or waits, or gives up; returns how many renewals that took. */
+    private int refused(Answer answer, HttpUrl place, int renewals, Retries retries)
+            throws IOException {
+        boolean expired =
+                switch (answer.status()) {
+                    case 400, 401, 403, 410 -> origin.mayExpire(place);
+                    default -> false;
+                };
+        if (expired && renewals < MAX_RENEWALS) {
+            answer.close();
+            origin.renew(place);
+            return 1;
+        }
+        if (Retries.isTransient(answer.status())) {
+            retries.after(answer);
+            return 0;
+        }
+        if (answer.status() == 416) {
+            answer.close();
+            throw origin.corrupted("the server has fewer bytes than the list of files says");
+        }
+        throw Failures.of(answer);
+    }
+
+    private void accept(
+            Answer answer, int segment, ByteBuffer buffer, Retries retries, Runnable onRange)
+            throws IOException {
+        origin.check(answer);
+        long first = partial.segmentStart(segment) + partial.done(segment);
+        if (answer.status() == 200) {
+            if (first > 0 || partial.segments() > 1) {
+                rangesIgnored = true;
+                return;
+            }
+            checkLength(answer);
+            drain(answer.body(), segment, file.bytes(), buffer, retries);
+            return;
+        }
+        ContentRange range =
+                answer.header("Content-Range")
+                        .flatMap(ContentRange::parse)
+                        .orElseThrow(() -> origin.corrupted("the server sent no Content-Range"));
+        if (range.first() != first || range.total() != file.bytes() || range.last() < first) {
+            throw origin.corrupted("the server sent another range than was asked for");
+        }
+        onRange.run();
+        long left = partial.segmentLength(segment) - partial.done(segment);
+        drain(answer.body(), segment, Math.min(left, range.last() - first + 1), buffer, retries);
+    }
+
+    private void checkLength(Answer answer) throws HubException {
+        long length = answer.contentLength().orElse(file.bytes());
+        if (length != file.bytes()) {
+            throw origin.corrupted(
+                    "the server sends %d bytes, the list of files says %d"
+                            .formatted(length, file.bytes()));
+        }
+    }
+
+    /** Bytes of the body to their places; what arrived before a failure is kept. */
+    private void drain(
+            BufferedSource body, int segment, long wanted, ByteBuffer buffer, Retries retries)
+            throws IOException {
+        var speed = new Speed(options.downloadTimeout().multipliedBy(3));
+        long left = wanted;
+        while (left > 0 && !rangesIgnored) {
+            buffer.clear().limit((int) Math.min(left, buffer.capacity()));
+            try {
+                fill(body, buffer, speed);
+            } finally {
+                left -= buffer.position();
+                keep(segment, buffer.flip(), retries);
+            }
+        }
+    }
+
+    private static void fill(BufferedSource body, ByteBuffer buffer, Speed speed)
+            throws IOException {
+        while (buffer.hasRemaining()) {
+            int count = body.read(buffer);
+            if (count < 0) {
+                throw new IOException("the server ended the body early");
+            }
+            speed.moved(count);
+        }
+    }
+
+    private void keep(int segment, ByteBuffer bytes, Retries retries) throws IOException {
+        int count = bytes.remaining();
+        if (count > 0) {
+            append(segment, bytes);
+            retries.progressed();
+            listener.on(new HubEvent.Moved(file.path(), count));
+        }
+    }
+
+    /** A failing disk is not the network's: it must not be tried again. */
+    private void append(int segment, ByteBuffer bytes) throws IOException {
+        try {
+            partial.append(segment, bytes);
+        } catch (java.nio.channels.ClosedByInterruptException e) {
+            throw new java.io.InterruptedIOException("interrupted");
+        } catch (IOException e) {
+            var disk = new FileSystemException(file.path(), null, String.valueOf(e.getMessage()));
+            disk.initCause(e);
+            throw disk;
+        }
+    }
+
+    /**
+     * The server sends the whole file whatever is asked: one request, in order. After a cut it
+     * begins at 0 again, and only what is new counts as progress.
+     */
+    private void fromTheStart() throws IOException {
+        restart("the server ignores Range");
+        Retries retries = wire.retries(origin.what());
+        long most = 0;
+        while (partial.present() < file.bytes()) {
+            if (partial.present() > 0) {
+                restart("the connection was cut, and the server ignores Range");
+            }
+            ByteBuffer buffer = buffers.take();
+            try (Answer answer = wire.once(Ask.content(origin.what(), origin.place()))) {
+                if (answer.status() != 200) {
+                    throw Failures.of(answer);
+                }
+                origin.check(answer);
+                checkLength(answer);
+                most = sequential(answer.body(), buffer, retries, most);
+            } catch (HubException e) {
+                throw e;
+            } catch (IOException e) {
+                retries.after(e);
+            } finally {
+                buffers.give(buffer);
+            }
+        }
+    }
+
+    private long sequential(BufferedSource body, ByteBuffer buffer, Retries retries, long most)
+            throws IOException {
+        long reached = most;
+        var speed = new Speed(options.downloadTimeout().multipliedBy(3));
+        for (int segment = 0; segment < partial.segments(); segment++) {
+            long left = partial.segmentLength(segment);
+            while (left > 0) {
+                buffer.clear().limit((int) Math.min(left, buffer.capacity()));
+                fill(body, buffer, speed);
+                left -= buffer.position();
+                int count = buffer.position();
+                append(segment, buffer.flip());
+                listener.on(new HubEvent.Moved(file.path(), count));
+                if (partial.present() > reached) {
+                    reached = partial.present();
+                    retries.progressed();
+                }
+            }
+            hashBehind();
+        }
+        return reached;
+    }
+
+    /** Whoever comes by when nobody else does it. */
+    private void hashBehind() throws IOException {
+        if (hashing.tryLock()) {
+            try {
+                hash.upTo(partial.channel(), partial.contiguous());
+            } finally {
+                hashing.unlock();
+            }
+        }
+    }
+}
