@@ -4,11 +4,11 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.plan.Inputs;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.PeftAdapter;
-import graft.formats.safetensors.Checkpoint;
 
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,8 +1,8 @@
 package graft.convert.export;
 
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaReader;
 import graft.formats.peft.PeftAdapter;
-import graft.formats.safetensors.Checkpoint;
 
 import java.io.IOException;
 import java.nio.file.Path;

@@ -1,5 +1,6 @@
 package graft.convert.inspect;
 
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.delta.SparseTensor;
@@ -7,7 +8,6 @@ import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.AdapterConfig;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
-import graft.formats.safetensors.Checkpoint;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;

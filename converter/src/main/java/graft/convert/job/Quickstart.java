@@ -17,11 +17,11 @@ import graft.convert.reduce.ReduceRequest;
 import graft.convert.sparsify.SparsifyModel;
 import graft.convert.sparsify.SparsifyOptions;
 import graft.convert.sparsify.SparsifyRequest;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.PeftAdapter;
-import graft.formats.safetensors.Checkpoint;
 import graft.formats.tensor.DType;
 
 import java.io.IOException;

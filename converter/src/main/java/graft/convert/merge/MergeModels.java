@@ -8,8 +8,8 @@ import graft.convert.plan.Inputs;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
 import graft.formats.FileSpot;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.io.SideFiles;
-import graft.formats.safetensors.Checkpoint;
 import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
@@ -143,13 +143,16 @@ public final class MergeModels {
         try (Arena arena = Arena.ofConfined()) {
             DType type = item.out().dtype();
             MemorySegment tile = arena.allocate((long) most * type.bytes(), 64);
+            MemorySegment baseBytes = item.pairs().getFirst().baseBytes();
+            List<MemorySegment> modelBytes =
+                    item.pairs().stream().map(TensorPair::modelBytes).toList();
             for (long first = 0; first < elements; first += most) {
                 int count = (int) Math.min(most, elements - first);
-                TensorPair any = item.pairs().getFirst();
-                Elements.widen(info.dtype(), any.baseBytes(), first, base, 0, count);
+                Elements.widen(info.dtype(), baseBytes, first, base, 0, count);
                 java.util.Arrays.fill(sum, 0);
-                for (TensorPair pair : item.pairs()) {
-                    Elements.widen(pair.model().dtype(), pair.modelBytes(), first, model, 0, count);
+                for (int pair = 0; pair < modelBytes.size(); pair++) {
+                    DType from = item.pairs().get(pair).model().dtype();
+                    Elements.widen(from, modelBytes.get(pair), first, model, 0, count);
                     for (int i = 0; i < count; i++) {
                         sum[i] += model[i] - base[i];
                     }

@@ -10,16 +10,17 @@ import java.util.List;
 import java.util.NoSuchElementException;
 
 /**
- * The same tensor in two checkpoints, walked side by side in float32 tiles. A value; its segments
- * live as long as the checkpoints.
+ * The same tensor in two checkpoints, walked side by side in float32 tiles. A value that asks for
+ * bytes when it is walked, since a source may have to gather them; good for as long as the
+ * checkpoints are open.
  *
  * @param base what it is in the base
- * @param baseBytes its bytes there
+ * @param baseSource the base
  * @param model what it is in the model: same name and shape, perhaps another type
- * @param modelBytes its bytes there
+ * @param modelSource the model
  */
 public record TensorPair(
-        TensorInfo base, MemorySegment baseBytes, TensorInfo model, MemorySegment modelBytes) {
+        TensorInfo base, TensorSource baseSource, TensorInfo model, TensorSource modelSource) {
     private static final int TILE = 1 << 15;
 
     /** Sees one tile of both. */
@@ -36,8 +37,7 @@ public record TensorPair(
 
     /** The tensor {@code name} of both sources. */
     public static TensorPair of(TensorSource base, TensorSource model, String name) {
-        return new TensorPair(
-                info(base, name), base.bytes(name), info(model, name), model.bytes(name));
+        return new TensorPair(info(base, name), base, info(model, name), model);
     }
 
     private static TensorInfo info(TensorSource source, String name) {
@@ -49,6 +49,16 @@ public record TensorPair(
         return base.shape().equals(model.shape())
                 && base.dtype().isComputable()
                 && model.dtype().isComputable();
+    }
+
+    /** Its bytes in the base; hold them rather than ask again. */
+    public MemorySegment baseBytes() {
+        return baseSource.bytes(base.name());
+    }
+
+    /** Its bytes in the model; hold them rather than ask again. */
+    public MemorySegment modelBytes() {
+        return modelSource.bytes(model.name());
     }
 
     /** Elements of either. */
@@ -66,6 +76,8 @@ public record TensorPair(
         int most = (int) Math.clamp(elements(), 1, TILE);
         float[] from = new float[most];
         float[] to = new float[most];
+        MemorySegment baseBytes = baseBytes();
+        MemorySegment modelBytes = modelBytes();
         for (long first = 0; first < elements(); first += most) {
             int count = (int) Math.min(most, elements() - first);
             Elements.widen(base.dtype(), baseBytes, first, from, 0, count);

@@ -3,7 +3,7 @@ package graft.convert.reduce;
 import graft.convert.ConversionException;
 import graft.convert.plan.Workers;
 import graft.formats.FileSpot;
-import graft.formats.safetensors.Checkpoint;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 

@@ -7,11 +7,11 @@ import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaWriter;
 import graft.formats.delta.SparseTensor;
 import graft.formats.io.SideFiles;
-import graft.formats.safetensors.Checkpoint;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;

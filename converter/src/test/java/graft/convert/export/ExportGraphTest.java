@@ -5,9 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import graft.convert.ConversionException;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.PeftAdapter;
-import graft.formats.safetensors.Checkpoint;
 import graft.formats.safetensors.SafetensorsReader;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;

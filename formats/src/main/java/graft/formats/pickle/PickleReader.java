@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.WeakReference;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
@@ -26,14 +27,15 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The tensors of one file by {@code torch.save}, mapped, without running anything in it.
  *
  * <p>Opening reads the pickle and the archive's directory, no tensor data. Tensors come in the
  * order of the state dict; names that share a storage are tensors of their own. A contiguous tensor
- * is a view of the file; any other, and each of a big-endian file, is gathered by every call of
- * {@link #bytes} into native memory that the garbage collector frees, up to {@code
+ * is a view of the file; any other, and each of a big-endian file, is gathered by {@link #bytes}
+ * into native memory that the garbage collector frees once nobody holds it, up to {@code
  * -XX:MaxDirectMemorySize} at a time.
  *
  * <p>Safe from any thread until {@link #close}. The file must not be truncated while it is open.
@@ -53,6 +55,7 @@ public final class PickleReader implements TensorFile {
     private final Map<String, MemorySegment> storages;
     private final SequencedMap<String, TensorInfo> tensors;
     private final List<String> warnings;
+    private final Map<String, WeakReference<MemorySegment>> copies = new ConcurrentHashMap<>();
 
     private PickleReader(
             String name,
@@ -174,7 +177,9 @@ public final class PickleReader implements TensorFile {
         return Optional.ofNullable(tensors.get(tensor));
     }
 
-    /** A view of the file if the tensor is contiguous, else a new copy that is. */
+    /**
+     * A view of the file if the tensor is contiguous, else a copy that is; hold it while in use.
+     */
     @Override
     public MemorySegment bytes(String tensor) {
         Value.Tensor view = views.get(tensor);
@@ -188,6 +193,17 @@ public final class PickleReader implements TensorFile {
         if (view.isContiguous() && !swap) {
             return storage.asSlice(bytes == 0 ? 0 : view.first() * type.bytes(), bytes);
         }
+        var known = copies.get(tensor);
+        MemorySegment copy = known == null ? null : known.get();
+        if (copy == null) {
+            copy = gather(view, storage, bytes).asReadOnly();
+            copies.put(tensor, new WeakReference<>(copy));
+        }
+        return copy;
+    }
+
+    private MemorySegment gather(Value.Tensor view, MemorySegment storage, long bytes) {
+        DType type = view.dtype();
         long[] extents = view.shape().toArray();
         long[] strides = view.strides();
         int words = type == DType.C64 ? 2 : 1;
@@ -204,7 +220,7 @@ public final class PickleReader implements TensorFile {
                 extents,
                 strides,
                 copy);
-        return copy.asReadOnly();
+        return copy;
     }
 
     @Override

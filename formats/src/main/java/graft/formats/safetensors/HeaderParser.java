@@ -39,13 +39,20 @@ import java.util.Map;
  * some bad UTF-8, skips a byte order mark and guesses UTF-16.
  */
 final class HeaderParser {
-    /** A tensor needs some 50 bytes of header; above this the maps cost more than the header. */
-    static final int MAX_TENSORS = 2_000_000;
+    /** Ten times what the largest models have in all their shards; 300 bytes of heap each. */
+    static final int MAX_TENSORS = 1_000_000;
+
+    /** From here on it pays to stop at the first tensor that cannot fit. */
+    private static final int MANY_TENSORS = 10_000;
 
     static final int MAX_AXES = 64;
 
+    private static final int MAX_U64_DIGITS = 20;
+
     private static final JsonFactory JSON =
             JsonFactory.builder()
+                    .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES) // nearly all are unique
+                    .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                     .streamReadConstraints(
                             StreamReadConstraints.builder()
@@ -56,31 +63,60 @@ final class HeaderParser {
                     .build();
 
     private final FileSpot file;
+    private final MemorySegment header;
     private final JsonParser json;
+    private final long dataBytes;
+    private long claimedBytes;
     private final List<SafetensorsHeader.Entry> entries = new ArrayList<>();
     private final Map<String, String> metadata = new LinkedHashMap<>();
     private final List<String> warnings = new ArrayList<>();
 
+    /**
+     * @param isComplete whether {@code entries} are all; false if they already claim more than the
+     *     file has
+     */
     record Parsed(
             List<SafetensorsHeader.Entry> entries,
             Map<String, String> metadata,
-            List<String> warnings) {}
+            List<String> warnings,
+            boolean isComplete) {}
 
-    private HeaderParser(String name, JsonParser json) {
+    private HeaderParser(String name, MemorySegment header, JsonParser json, long dataBytes) {
         this.file = FileSpot.of(name);
+        this.header = header;
         this.json = json;
+        this.dataBytes = dataBytes;
     }
 
-    static Parsed parse(String name, MemorySegment header) throws IOException {
+    /**
+     * @param dataBytes bytes of tensor data that the file has; tensors that claim more end the
+     *     reading, however many follow
+     */
+    static Parsed parse(String name, MemorySegment header, long dataBytes) throws IOException {
         try (Reader reader = utf8(header);
                 JsonParser json = JSON.createParser(reader)) {
-            var parser = new HeaderParser(name, json);
-            parser.header();
-            return new Parsed(parser.entries, parser.metadata, parser.warnings);
+            var parser = new HeaderParser(name, header, json, dataBytes);
+            boolean isComplete = parser.header();
+            return new Parsed(parser.entries, parser.metadata, parser.warnings, isComplete);
         } catch (CharacterCodingException e) {
-            throw malformed(name, "the header is not valid UTF-8", e);
+            throw malformed(
+                    SafetensorsRule.BAD_UTF8,
+                    name,
+                    HeaderText.firstBadByte(header),
+                    "the header is not valid UTF-8",
+                    e);
         } catch (JsonProcessingException e) {
-            throw malformed(name, "the header is not valid JSON: " + e.getOriginalMessage(), e);
+            String problem = e.getOriginalMessage().lines().findFirst().orElse("");
+            throw malformed(
+                    problem.startsWith("Duplicate field")
+                            ? SafetensorsRule.DUPLICATE_KEY
+                            : SafetensorsRule.BAD_JSON,
+                    name,
+                    e.getLocation() == null
+                            ? 0
+                            : HeaderText.byteOf(header, e.getLocation().getCharOffset()),
+                    "the header is not valid JSON: " + problem,
+                    e);
         }
     }
 
@@ -93,17 +129,19 @@ final class HeaderParser {
                         .onUnmappableCharacter(CodingErrorAction.REPORT));
     }
 
-    private static MalformedFileException malformed(String name, String problem, Exception cause) {
-        String oneLine = problem.lines().findFirst().orElse(problem);
-        var error =
-                new MalformedFileException(
-                        FileSpot.of(name, SafetensorsHeader.PREFIX_BYTES), oneLine);
+    private static MalformedFileException malformed(
+            SafetensorsRule rule, String name, long headerByte, String problem, Exception cause) {
+        var error = new MalformedFileException(rule, spot(FileSpot.of(name), headerByte), problem);
         error.initCause(cause);
         return error;
     }
 
-    private void header() throws IOException {
-        expect(json.nextToken(), JsonToken.START_OBJECT, "the header", null);
+    private static FileSpot spot(FileSpot file, long headerByte) {
+        return file.at(SafetensorsHeader.PREFIX_BYTES + headerByte);
+    }
+
+    private boolean header() throws IOException {
+        expect(SafetensorsRule.BAD_JSON, json.nextToken(), JsonToken.START_OBJECT, "the header");
         while (json.nextToken() == JsonToken.FIELD_NAME) {
             String name = json.currentName();
             checkSurrogates(name);
@@ -112,28 +150,42 @@ final class HeaderParser {
             } else {
                 if (entries.size() == MAX_TENSORS) {
                     throw new LimitExceededException(
-                            file, "more than %d tensors".formatted(MAX_TENSORS));
+                            SafetensorsRule.TOO_MANY_TENSORS,
+                            here(),
+                            "more than %d tensors".formatted(MAX_TENSORS));
                 }
-                entries.add(tensor(name));
+                var entry = tensor(name);
+                entries.add(entry);
+                claimedBytes = Math.addExact(claimedBytes, entry.info().bytes());
+                if (entries.size() >= MANY_TENSORS && claimedBytes > dataBytes) {
+                    return false;
+                }
             }
         }
         if (json.nextToken() != null) {
-            throw problem(null, "something follows the header's JSON object");
+            throw problem(
+                    SafetensorsRule.BAD_JSON, null, "something follows the header's JSON object");
         }
+        return true;
     }
 
     private void metadata() throws IOException {
         if (json.nextToken() == JsonToken.VALUE_NULL) {
+            warnings.add(file + ": __metadata__ is null");
             return;
         }
-        expect(json.currentToken(), JsonToken.START_OBJECT, "__metadata__", null);
+        expect(
+                SafetensorsRule.BAD_METADATA,
+                json.currentToken(),
+                JsonToken.START_OBJECT,
+                "__metadata__");
         while (json.nextToken() == JsonToken.FIELD_NAME) {
             String key = json.currentName();
             expect(
+                    SafetensorsRule.BAD_METADATA,
                     json.nextToken(),
                     JsonToken.VALUE_STRING,
-                    "__metadata__ value of '" + key + "'",
-                    null);
+                    "__metadata__ value of " + FileSpot.quote(key));
             checkSurrogates(key);
             checkSurrogates(json.getText());
             metadata.put(key, json.getText());
@@ -141,7 +193,16 @@ final class HeaderParser {
     }
 
     private SafetensorsHeader.Entry tensor(String name) throws IOException {
-        expect(json.nextToken(), JsonToken.START_OBJECT, "its description", name);
+        if (json.nextToken() == JsonToken.START_ARRAY) {
+            throw problem(
+                    SafetensorsRule.ARRAY_FORM,
+                    name,
+                    "is given as an array, which readers understand differently");
+        }
+        expectInTensor(name, JsonToken.START_OBJECT, "its description");
+        if (name.isEmpty()) {
+            warnings.add(file + ": a tensor without a name");
+        }
         @Nullable String dtype = null;
         long @Nullable [] shape = null;
         long @Nullable [] offsets = null;
@@ -150,7 +211,7 @@ final class HeaderParser {
             json.nextToken();
             switch (field) {
                 case "dtype" -> {
-                    expect(json.currentToken(), JsonToken.VALUE_STRING, "dtype", name);
+                    expectInTensor(name, JsonToken.VALUE_STRING, "dtype");
                     dtype = json.getText();
                 }
                 case "shape" -> shape = integers(name, "shape", MAX_AXES);
@@ -163,10 +224,13 @@ final class HeaderParser {
         }
         if (dtype == null || shape == null || offsets == null) {
             String missing = dtype == null ? "dtype" : shape == null ? "shape" : "data_offsets";
-            throw problem(name, "has no " + missing);
+            throw problem(SafetensorsRule.BAD_TENSOR, name, "has no " + missing);
         }
         if (offsets.length != 2 || offsets[1] < offsets[0]) {
-            throw problem(name, "data_offsets are not [begin, end]: " + Arrays.toString(offsets));
+            throw problem(
+                    offsets.length == 2 ? SafetensorsRule.BAD_OFFSET : SafetensorsRule.BAD_TENSOR,
+                    name,
+                    "data_offsets are not [begin, end]: " + Arrays.toString(offsets));
         }
         return entry(name, dtype, shape, offsets);
     }
@@ -177,12 +241,20 @@ final class HeaderParser {
         try {
             info = new TensorInfo(name, type(name, dtype), Shape.of(shape));
         } catch (ArithmeticException e) {
-            throw problem(name, "shape %s overflows".formatted(Arrays.toString(shape)));
+            throw problem(
+                    SafetensorsRule.OVERFLOW,
+                    name,
+                    "shape %s overflows".formatted(Arrays.toString(shape)));
         } catch (IllegalArgumentException e) {
-            throw problem(name, "shape does not fill whole bytes at " + dtype);
+            throw problem(
+                    SafetensorsRule.MISALIGNED_SUBBYTE,
+                    name,
+                    "shape %s does not fill whole bytes at %s"
+                            .formatted(Arrays.toString(shape), dtype));
         }
         if (info.bytes() != offsets[1] - offsets[0]) {
             throw problem(
+                    SafetensorsRule.SIZE_MISMATCH,
                     name,
                     "shape %s of %s needs %d bytes, data_offsets give %d"
                             .formatted(info.shape(), dtype, info.bytes(), offsets[1] - offsets[0]));
@@ -194,13 +266,14 @@ final class HeaderParser {
         return DType.of(dtype)
                 .orElseThrow(() ->
                         new UnsupportedFeatureException(
-                                file.tensor(name),
+                                SafetensorsRule.UNKNOWN_DTYPE,
+                                here().tensor(name),
                                 "unknown dtype " + FileSpot.quote(dtype),
                                 "use a Graft that knows this type, or convert the tensor"));
     }
 
     private long[] integers(String tensor, String field, int most) throws IOException {
-        expect(json.currentToken(), JsonToken.START_ARRAY, field, tensor);
+        expectInTensor(tensor, JsonToken.START_ARRAY, field);
         long[] values = new long[4];
         int count = 0;
         while (json.nextToken() != JsonToken.END_ARRAY) {
@@ -208,12 +281,16 @@ final class HeaderParser {
                     || json.getText().startsWith("-")
                     || json.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
                 throw problem(
+                        notAnInteger(field),
                         tensor,
                         "%s holds %s, not an integer from 0 to 2^63-1"
                                 .formatted(field, FileSpot.quote(json.getText())));
             }
             if (count == most) {
-                throw problem(tensor, "%s has more than %d numbers".formatted(field, most));
+                throw problem(
+                        SafetensorsRule.BAD_TENSOR,
+                        tensor,
+                        "%s has more than %d numbers".formatted(field, most));
             }
             if (count == values.length) {
                 values = Arrays.copyOf(values, 2 * count);
@@ -223,12 +300,39 @@ final class HeaderParser {
         return Arrays.copyOf(values, count);
     }
 
+    /** An integer above 2^63-1 is one to the crate, which finds the sizes too large later. */
+    private SafetensorsRule notAnInteger(String field) throws IOException {
+        boolean isU64 =
+                json.currentToken() == JsonToken.VALUE_NUMBER_INT
+                        && json.getTextLength() <= MAX_U64_DIGITS
+                        && json.getBigIntegerValue().signum() > 0
+                        && json.getBigIntegerValue().bitLength() == Long.SIZE;
+        if (!isU64) {
+            return SafetensorsRule.BAD_TENSOR;
+        }
+        return field.equals("shape") ? SafetensorsRule.OVERFLOW : SafetensorsRule.BAD_OFFSET;
+    }
+
     private void expect(
-            @Nullable JsonToken actual, JsonToken wanted, String what, @Nullable String tensor)
+            SafetensorsRule rule, @Nullable JsonToken actual, JsonToken wanted, String what)
             throws MalformedFileException {
         if (actual != wanted) {
-            throw problem(tensor, "%s is %s, not %s".formatted(what, words(actual), words(wanted)));
+            throw problem(rule, null, mismatch(what, actual, wanted));
         }
+    }
+
+    private void expectInTensor(String tensor, JsonToken wanted, String what)
+            throws MalformedFileException {
+        if (json.currentToken() != wanted) {
+            throw problem(
+                    SafetensorsRule.BAD_TENSOR,
+                    tensor,
+                    mismatch(what, json.currentToken(), wanted));
+        }
+    }
+
+    private static String mismatch(String what, @Nullable JsonToken actual, JsonToken wanted) {
+        return "%s is %s, not %s".formatted(what, words(actual), words(wanted));
     }
 
     private static String words(@Nullable JsonToken token) {
@@ -245,11 +349,19 @@ final class HeaderParser {
     /** An escape may spell half a character, which no UTF-8 file can hold. */
     private void checkSurrogates(String text) throws MalformedFileException {
         if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
-            throw problem(null, "a lone surrogate in " + FileSpot.quote(text));
+            throw problem(
+                    SafetensorsRule.BAD_JSON, null, "a lone surrogate in " + FileSpot.quote(text));
         }
     }
 
-    private MalformedFileException problem(@Nullable String tensor, String problem) {
-        return new MalformedFileException(tensor == null ? file : file.tensor(tensor), problem);
+    /** The token that was read last. */
+    private FileSpot here() {
+        return spot(file, HeaderText.byteOf(header, json.currentTokenLocation().getCharOffset()));
+    }
+
+    private MalformedFileException problem(
+            SafetensorsRule rule, @Nullable String tensor, String problem) {
+        FileSpot spot = tensor == null ? here() : here().tensor(tensor);
+        return new MalformedFileException(rule, spot, problem);
     }
 }

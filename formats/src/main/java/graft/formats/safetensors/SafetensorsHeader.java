@@ -42,32 +42,36 @@ record SafetensorsHeader(
     static SafetensorsHeader read(String name, MemorySegment file) throws IOException {
         long length = jsonBytes(name, file);
         long dataStart = PREFIX_BYTES + length;
-        var parsed = HeaderParser.parse(name, file.asSlice(PREFIX_BYTES, length));
+        long dataBytes = file.byteSize() - dataStart;
+        var parsed = HeaderParser.parse(name, file.asSlice(PREFIX_BYTES, length), dataBytes);
         List<Entry> sorted =
                 parsed.entries().stream()
                         .sorted(
                                 Comparator.comparingLong(Entry::begin)
                                         .thenComparingLong(Entry::end))
                         .toList();
-        checkCoverage(name, dataStart, file.byteSize(), sorted);
+        checkCoverage(name, dataStart, dataBytes, sorted, parsed.isComplete());
         return new SafetensorsHeader(dataStart, sorted, parsed.metadata(), parsed.warnings());
     }
 
     private static long jsonBytes(String name, MemorySegment file) throws IOException {
         if (file.byteSize() < PREFIX_BYTES) {
             throw new MalformedFileException(
+                    SafetensorsRule.HEADER_TOO_SMALL,
                     FileSpot.of(name, 0),
                     "%d bytes, shorter than the 8-byte header length".formatted(file.byteSize()));
         }
         long length = file.get(U64, 0); // u64: above Long.MAX_VALUE it reads negative
         if (length < 0 || length > MAX_BYTES) {
             throw new LimitExceededException(
+                    SafetensorsRule.HEADER_TOO_LARGE,
                     FileSpot.of(name, 0),
                     "header of %s bytes, limit %d"
                             .formatted(Long.toUnsignedString(length), MAX_BYTES));
         }
         if (length > file.byteSize() - PREFIX_BYTES) {
             throw new MalformedFileException(
+                    SafetensorsRule.HEADER_LENGTH,
                     FileSpot.of(name, PREFIX_BYTES),
                     "header of %d bytes runs past the end (%d); the file is cut short"
                             .formatted(length, file.byteSize()));
@@ -75,16 +79,22 @@ record SafetensorsHeader(
         return length;
     }
 
-    /** Every byte of data belongs to exactly one tensor. */
+    /**
+     * Every byte of data belongs to exactly one tensor.
+     *
+     * @param isComplete false if more tensors follow: these alone claim more than there is, so that
+     *     two overlap or one reaches past the end, while holes mean nothing
+     */
     private static void checkCoverage(
-            String name, long dataStart, long fileBytes, List<Entry> sorted) throws IOException {
+            String name, long dataStart, long dataBytes, List<Entry> sorted, boolean isComplete)
+            throws IOException {
         long end = 0;
         String previous = "the header";
         for (Entry entry : sorted) {
-            var spot = FileSpot.of(name, dataStart + entry.begin()).tensor(entry.info().name());
-            if (entry.begin() != end) {
+            if (entry.begin() < end || (isComplete && entry.begin() > end)) {
                 throw new MalformedFileException(
-                        spot,
+                        SafetensorsRule.BAD_OFFSET,
+                        FileSpot.of(name, dataStart + entry.begin()).tensor(entry.info().name()),
                         entry.begin() < end
                                 ? "overlaps " + previous
                                 : "leaves %d bytes after %s to no tensor"
@@ -93,14 +103,18 @@ record SafetensorsHeader(
             end = entry.end();
             previous = FileSpot.quote(entry.info().name());
         }
-        long actual = fileBytes - dataStart;
-        if (end != actual) {
+        if (end > dataBytes) {
             throw new MalformedFileException(
-                    FileSpot.of(name, dataStart + Math.min(end, actual)),
-                    end > actual
-                            ? "tensors need %d bytes of data, the file has %d; it is cut short"
-                                    .formatted(end, actual)
-                            : "%d bytes after the last tensor".formatted(actual - end));
+                    SafetensorsRule.TRUNCATED_DATA,
+                    FileSpot.of(name, dataStart + dataBytes),
+                    "tensors need %d bytes of data, the file has %d; it is cut short"
+                            .formatted(end, dataBytes));
+        }
+        if (end < dataBytes) {
+            throw new MalformedFileException(
+                    SafetensorsRule.TRAILING_DATA,
+                    FileSpot.of(name, dataStart + end),
+                    "%d bytes after the last tensor".formatted(dataBytes - end));
         }
     }
 }

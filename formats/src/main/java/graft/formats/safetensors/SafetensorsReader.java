@@ -2,8 +2,8 @@ package graft.formats.safetensors;
 
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
+import graft.formats.tensor.TensorFile;
 import graft.formats.tensor.TensorInfo;
-import graft.formats.tensor.TensorSource;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -24,7 +24,7 @@ import java.util.Optional;
  * <p>Opening reads the header alone. Safe from any thread until {@link #close}, after which views
  * throw. The file must not be truncated while it is open.
  */
-public final class SafetensorsReader implements TensorSource {
+public final class SafetensorsReader implements TensorFile {
     private final String name;
     private final Arena arena;
     private final MemorySegment file;
@@ -57,7 +57,10 @@ public final class SafetensorsReader implements TensorSource {
         Arena arena = Arena.ofShared(); // read by every worker
         try (var channel = FileChannel.open(path)) {
             if (channel.size() == 0) {
-                throw new MalformedFileException(FileSpot.of(path), "the file is empty");
+                throw new MalformedFileException(
+                        SafetensorsRule.HEADER_TOO_SMALL,
+                        FileSpot.of(name, 0),
+                        "the file is empty");
             }
             MemorySegment file = channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
             return new SafetensorsReader(name, arena, file, SafetensorsHeader.read(name, file));
@@ -93,17 +96,19 @@ public final class SafetensorsReader implements TensorSource {
         return header.dataStart() + entry(tensor).begin();
     }
 
-    /** Bytes of the prefix and the header: what {@link #open} read. */
+    /** Bytes of the prefix and the header. */
+    @Override
     public long headerBytes() {
         return header.dataStart();
     }
 
     /** {@code __metadata__}, empty if there is none. */
+    @Override
     public Map<String, String> metadata() {
         return Collections.unmodifiableMap(header.metadata());
     }
 
-    /** What was accepted but should not be in the file, a line each. */
+    @Override
     public List<String> warnings() {
         return List.copyOf(header.warnings());
     }

@@ -1,10 +1,9 @@
-package graft.formats.safetensors;
+package graft.formats.checkpoint;
 
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
-import graft.formats.UnsupportedFeatureException;
+import graft.formats.tensor.TensorFile;
 import graft.formats.tensor.TensorInfo;
-import graft.formats.tensor.TensorSource;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -12,96 +11,109 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /**
- * A model's weights as the Hub lays them out: one {@code model.safetensors}, or shards with {@code
- * model.safetensors.index.json}, read as one source.
+ * A model's weights read as one source: one file, or shards with their index; safetensors, or what
+ * {@code torch.save} writes.
  *
- * <p>Index and shard headers must agree both ways, and no tensor may be in two shards. A wrong
- * {@code total_size} is only a warning. Safe from any thread until {@link #close}.
+ * <p>Index and shards must agree both ways, and no tensor may be in two shards. A wrong {@code
+ * total_size} is only a warning. Safe from any thread until {@link #close}.
  */
-public final class Checkpoint implements TensorSource {
+public final class Checkpoint implements TensorFile {
     /** The file of an unsharded model. */
-    public static final String SINGLE_FILE = "model.safetensors";
-
-    /** The index of a sharded model. */
-    public static final String INDEX_FILE = "model.safetensors.index.json";
+    public static final String SINGLE_FILE = WeightsKind.SAFETENSORS.single;
 
     private final Path root;
     private final List<Path> files;
-    private final List<SafetensorsReader> shards;
+    private final List<TensorFile> shards;
     private final List<TensorInfo> tensors = new ArrayList<>();
-    private final Map<String, SafetensorsReader> owner = new HashMap<>();
+    private final Map<String, TensorFile> owner = new HashMap<>();
     private final List<String> warnings = new ArrayList<>();
+    private long indexBytes;
 
-    private Checkpoint(Path root, List<Path> files, List<SafetensorsReader> shards) {
+    private Checkpoint(Path root, List<Path> files, List<TensorFile> shards) {
         this.root = root;
         this.files = files;
         this.shards = shards;
     }
 
     /**
-     * Opens a {@code .safetensors} file or a folder that holds a model; reads headers only.
+     * Opens a weights file, an index, or a folder that holds one of the names that transformers
+     * looks for; reads no tensor data.
      *
      * @throws NoSuchFileException if there is nothing at {@code path}, or a shard is missing
      * @throws graft.formats.FormatException if a file breaks a rule, or index and shards disagree
      */
     public static Checkpoint open(Path path) throws IOException {
-        if (!Files.isDirectory(path)) {
-            return open(path, List.of(path), Optional.empty());
+        if (Files.isDirectory(path)) {
+            for (WeightsKind kind : WeightsKind.values()) {
+                Path single = path.resolve(kind.single);
+                Path index = path.resolve(kind.index);
+                if (Files.exists(single)) {
+                    return open(path, List.of(single), kind, Optional.empty());
+                }
+                if (Files.exists(index)) {
+                    return sharded(path, index, kind);
+                }
+            }
+            String names =
+                    Arrays.stream(WeightsKind.values())
+                            .map(kind -> kind.single + ", " + kind.index)
+                            .collect(Collectors.joining(", "));
+            throw new NoSuchFileException(path.toString(), null, "holds none of " + names);
         }
-        Path single = path.resolve(SINGLE_FILE);
-        Path indexFile = path.resolve(INDEX_FILE);
-        if (Files.exists(indexFile)) {
-            ShardIndex index = ShardIndex.read(indexFile);
-            List<Path> files = index.shards().stream().map(path::resolve).toList();
-            return open(path, files, Optional.of(index));
+        for (WeightsKind kind : WeightsKind.values()) {
+            if (path.endsWith(kind.index)) {
+                return sharded(path.resolveSibling(""), path, kind);
+            }
         }
-        if (Files.exists(single)) {
-            return open(path, List.of(single), Optional.empty());
-        }
-        if (Files.exists(path.resolve("pytorch_model.bin"))) {
-            throw new UnsupportedFeatureException(
-                    FileSpot.of(path.resolve("pytorch_model.bin")),
-                    "pickled weights are not read",
-                    "save the model as safetensors (model.save_pretrained does so by default)");
-        }
-        throw new NoSuchFileException(
-                path.toString(), null, "holds no " + SINGLE_FILE + " and no " + INDEX_FILE);
+        return open(path, List.of(path), WeightsKind.of(path), Optional.empty());
     }
 
-    private static Checkpoint open(Path root, List<Path> files, Optional<ShardIndex> index)
+    private static Checkpoint sharded(Path folder, Path index, WeightsKind kind)
             throws IOException {
-        List<SafetensorsReader> shards = new ArrayList<>();
+        ShardIndex shards = ShardIndex.read(index, kind);
+        List<Path> files = shards.shards().stream().map(folder::resolve).toList();
+        return open(folder, files, kind, Optional.of(shards));
+    }
+
+    private static Checkpoint open(
+            Path root, List<Path> files, WeightsKind kind, Optional<ShardIndex> index)
+            throws IOException {
+        List<TensorFile> shards = new ArrayList<>();
         try {
             for (Path file : files) {
-                shards.add(SafetensorsReader.open(file));
+                shards.add(kind.open(file));
             }
             var checkpoint = new Checkpoint(root, files, shards);
             checkpoint.collect();
             if (index.isPresent()) {
                 checkpoint.agreeWith(index.get());
+                checkpoint.indexBytes = Files.size(index.get().file());
             }
             return checkpoint;
         } catch (Throwable e) {
-            shards.forEach(SafetensorsReader::close);
+            shards.forEach(TensorFile::close);
             throw e;
         }
     }
 
     private void collect() throws MalformedFileException {
-        for (SafetensorsReader shard : shards) {
+        for (TensorFile shard : shards) {
             warnings.addAll(shard.warnings());
             for (TensorInfo info : shard.tensors()) {
-                SafetensorsReader other = owner.put(info.name(), shard);
+                TensorFile other = owner.put(info.name(), shard);
                 if (other != null) {
                     throw new MalformedFileException(
+                            IndexRule.DUPLICATE_TENSOR,
                             FileSpot.of(shard.name()).tensor(info.name()),
                             "is also in " + other.name());
                 }
@@ -114,9 +126,10 @@ public final class Checkpoint implements TensorSource {
         var spot = FileSpot.of(index.file());
         for (var entry : new TreeSet<>(index.weightMap().keySet())) {
             Path shard = root.resolve(index.weightMap().get(entry));
-            SafetensorsReader actual = owner.get(entry);
+            TensorFile actual = owner.get(entry);
             if (actual == null || !actual.name().equals(shard.toString())) {
                 throw new MalformedFileException(
+                        IndexRule.WEIGHT_MAP_MISMATCH,
                         spot.tensor(entry),
                         "%s does not hold it, as weight_map says".formatted(shard.getFileName()));
             }
@@ -124,7 +137,9 @@ public final class Checkpoint implements TensorSource {
         for (TensorInfo info : tensors) {
             if (!index.weightMap().containsKey(info.name())) {
                 throw new MalformedFileException(
-                        spot.tensor(info.name()), "is in a shard but not in weight_map");
+                        IndexRule.WEIGHT_MAP_MISMATCH,
+                        spot.tensor(info.name()),
+                        "is in a shard but not in weight_map");
             }
         }
         long bytes = tensors.stream().mapToLong(TensorInfo::bytes).sum();
@@ -140,17 +155,18 @@ public final class Checkpoint implements TensorSource {
         return files;
     }
 
-    /** Bytes read to open it: prefix and header of every file. */
+    @Override
     public long headerBytes() {
-        return shards.stream().mapToLong(SafetensorsReader::headerBytes).sum();
+        return indexBytes + shards.stream().mapToLong(TensorFile::headerBytes).sum();
     }
 
-    /** {@code __metadata__} of the first file. */
+    /** Metadata of the first file. */
+    @Override
     public Map<String, String> metadata() {
         return shards.isEmpty() ? Map.of() : shards.getFirst().metadata();
     }
 
-    /** What was accepted but should not be there, a line each. */
+    @Override
     public List<String> warnings() {
         return List.copyOf(warnings);
     }
@@ -160,7 +176,7 @@ public final class Checkpoint implements TensorSource {
         return root.toString();
     }
 
-    /** In shard order, then in the order of their bytes. */
+    /** In shard order, then in the order of the shard. */
     @Override
     public List<TensorInfo> tensors() {
         return List.copyOf(tensors);
@@ -168,13 +184,13 @@ public final class Checkpoint implements TensorSource {
 
     @Override
     public Optional<TensorInfo> find(String tensor) {
-        SafetensorsReader shard = owner.get(tensor);
+        TensorFile shard = owner.get(tensor);
         return shard == null ? Optional.empty() : shard.find(tensor);
     }
 
     @Override
     public MemorySegment bytes(String tensor) {
-        SafetensorsReader shard = owner.get(tensor);
+        TensorFile shard = owner.get(tensor);
         if (shard == null) {
             throw new NoSuchElementException(name() + " has no tensor " + FileSpot.quote(tensor));
         }
@@ -183,6 +199,6 @@ public final class Checkpoint implements TensorSource {
 
     @Override
     public void close() {
-        shards.forEach(SafetensorsReader::close);
+        shards.forEach(TensorFile::close);
     }
 }

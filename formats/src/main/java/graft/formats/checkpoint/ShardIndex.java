@@ -1,4 +1,4 @@
-package graft.formats.safetensors;
+package graft.formats.checkpoint;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
@@ -11,7 +11,10 @@ import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
 import java.nio.charset.CharacterCodingException;
@@ -19,17 +22,18 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.SequencedSet;
 import java.util.TreeSet;
 
 /**
- * {@code model.safetensors.index.json}: which shard holds which tensor.
+ * {@code model.safetensors.index.json} and its like: which shard holds which tensor.
  *
  * @param file where it was read from
  * @param weightMap shard file name by tensor name; every shard name is a plain name of the same
- *     folder that ends in {@code .safetensors}
+ *     folder with an ending of its format
  * @param totalSize {@code metadata.total_size}, tensor bytes of all shards, if it is an integer
  *     (older writers stored a float)
  */
@@ -46,21 +50,31 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
                                     .build())
                     .build();
 
-    static ShardIndex read(Path file) throws IOException {
+    static ShardIndex read(Path file, WeightsKind kind) throws IOException {
         if (Files.size(file) > MAX_BYTES) {
             throw new LimitExceededException(
-                    FileSpot.of(file), "an index of %d bytes".formatted(Files.size(file)));
+                    IndexRule.TOO_LARGE,
+                    FileSpot.of(file),
+                    "an index of %d bytes".formatted(Files.size(file)));
         }
-        try (Reader text =
-                        new InputStreamReader(
-                                Files.newInputStream(file), StandardCharsets.UTF_8.newDecoder());
+        return parse(file, Files.newInputStream(file), kind);
+    }
+
+    /** Reads and closes {@code bytes}, which errors call {@code file}. */
+    static ShardIndex parse(Path file, InputStream bytes, WeightsKind kind) throws IOException {
+        try (Reader text = new InputStreamReader(bytes, StandardCharsets.UTF_8.newDecoder());
                 JsonParser json = JSON.createParser(text)) {
-            return new Parser(file, json).index();
+            return new Parser(file, kind, json).index();
         } catch (CharacterCodingException e) {
-            throw new MalformedFileException(FileSpot.of(file), "not valid UTF-8");
+            throw problem(IndexRule.BAD_INDEX, file, "not valid UTF-8");
         } catch (JsonProcessingException e) {
-            throw new MalformedFileException(
-                    FileSpot.of(file), "not valid JSON: " + e.getOriginalMessage());
+            String problem = e.getOriginalMessage().lines().findFirst().orElse("");
+            throw problem(
+                    problem.startsWith("Duplicate field")
+                            ? IndexRule.DUPLICATE_KEY
+                            : IndexRule.BAD_INDEX,
+                    file,
+                    "not valid JSON: " + problem);
         }
     }
 
@@ -69,7 +83,7 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
         return new TreeSet<>(weightMap.values());
     }
 
-    private record Parser(Path file, JsonParser json) {
+    private record Parser(Path file, WeightsKind kind, JsonParser json) {
         ShardIndex index() throws IOException {
             expect(json.nextToken(), JsonToken.START_OBJECT, "the index is not an object");
             Map<String, String> weightMap = new LinkedHashMap<>();
@@ -90,6 +104,9 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
             if (!hasMap) {
                 throw problem("no weight_map");
             }
+            if (json.nextToken() != null) {
+                throw problem("something follows the JSON object");
+            }
             return new ShardIndex(file, weightMap, totalSize);
         }
 
@@ -108,14 +125,18 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
         /** A name from the network becomes a path: it may only name a sibling. */
         private String shardName(String shard) throws MalformedFileException {
             boolean plain =
-                    shard.endsWith(".safetensors")
+                    kind.isNamed(shard)
                             && !shard.startsWith(".")
                             && shard.chars()
                                     .noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
             if (!plain) {
-                throw problem(
-                        "shard name %s is not a plain .safetensors file name"
-                                .formatted(FileSpot.quote(shard)));
+                throw ShardIndex.problem(
+                        IndexRule.UNSAFE_PATH,
+                        file,
+                        "shard name %s is not the plain name of a %s file"
+                                .formatted(
+                                        FileSpot.quote(shard),
+                                        kind.name().toLowerCase(Locale.ROOT)));
             }
             return shard;
         }
@@ -138,10 +159,7 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
             return size;
         }
 
-        private void expect(
-                @org.jspecify.annotations.Nullable JsonToken actual,
-                JsonToken wanted,
-                String problem)
+        private void expect(@Nullable JsonToken actual, JsonToken wanted, String problem)
                 throws MalformedFileException {
             if (actual != wanted) {
                 throw problem(problem);
@@ -149,7 +167,11 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
         }
 
         private MalformedFileException problem(String problem) {
-            return new MalformedFileException(FileSpot.of(file), problem);
+            return ShardIndex.problem(IndexRule.BAD_INDEX, file, problem);
         }
+    }
+
+    private static MalformedFileException problem(IndexRule rule, Path file, String problem) {
+        return new MalformedFileException(rule, FileSpot.of(file), problem);
     }
 }
