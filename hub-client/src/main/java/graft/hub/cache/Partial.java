@@ -118,7 +118,13 @@ public final class Partial implements AutoCloseable {
                         StandardOpenOption.SPARSE);
         var header = ByteBuffer.allocate(HEADER_BYTES + 8 * count).order(ByteOrder.LITTLE_ENDIAN);
         header.putLong(MAGIC).putLong(size).putLong(length).rewind();
-        Publish.write(channel, header, size);
+        try {
+            Publish.write(channel, header, size);
+        } catch (Throwable e) {
+            channel.close(); // an interrupt, or a full disk; without a journal nobody can go on
+            Files.deleteIfExists(path);
+            throw e;
+        }
         return new Partial(path, channel, size, length, new long[count]);
     }
 
@@ -238,11 +244,20 @@ public final class Partial implements AutoCloseable {
         return channel;
     }
 
-    /** Cuts the journal off, makes the content durable and closes; the file may now be renamed. */
+    /**
+     * Makes the content durable, cuts the journal off and closes; the file may now be renamed, and
+     * can no more be resumed. If this fails, it either can still be resumed or is deleted.
+     */
     public Path finish() throws IOException {
-        channel.truncate(size);
-        channel.force(true);
-        channel.close();
+        channel.force(true); // the long part, and an interrupt ends it: the journal is still there
+        try {
+            channel.truncate(size);
+            channel.force(true);
+            channel.close();
+        } catch (Throwable e) {
+            discard();
+            throw e;
+        }
         return path;
     }
 

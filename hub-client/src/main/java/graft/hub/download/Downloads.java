@@ -203,7 +203,9 @@ public final class Downloads {
                         "the bytes have the hash %s, the Hub promised %s"
                                 .formatted(hash, file.etag().orElse("")));
             }
-            target.place(file, partial.finish(), hash);
+            Path finished = partial.finish();
+            keep = false; // without its journal nobody can go on with it
+            target.place(file, finished, hash);
             listener.on(new HubEvent.Finished(file.path(), file.bytes()));
         } finally {
             if (keep) {
