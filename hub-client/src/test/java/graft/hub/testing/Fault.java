@@ -4,6 +4,7 @@ import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 import java.util.function.Predicate;
@@ -205,6 +206,13 @@ public final class Fault {
                                 .body(Response.Body.of(-1, _ -> new GzippedZeros(zeros))));
     }
 
+    /** The body becomes so many spaces, of a length that is not announced. */
+    public static Fault flood(long spaces) {
+        return onAnswer(
+                "flood of %d spaces".formatted(spaces),
+                (_, r) -> r.status(200).body(Response.Body.of(-1, _ -> new Spaces(spaces))));
+    }
+
     // To whom, how often.
 
     public Fault on(Call.Origin origin) {
@@ -248,6 +256,30 @@ public final class Fault {
     @Override
     public String toString() {
         return times == Integer.MAX_VALUE ? what : "%s, %d times".formatted(what, times);
+    }
+
+    private static final class Spaces extends InputStream {
+        private long left;
+
+        Spaces(long n) {
+            left = n;
+        }
+
+        @Override
+        public int read() {
+            return left-- > 0 ? ' ' : -1;
+        }
+
+        @Override
+        public int read(byte[] buffer, int from, int length) {
+            if (left <= 0) {
+                return -1;
+            }
+            int n = (int) Math.min(length, left);
+            Arrays.fill(buffer, from, from + n, (byte) ' ');
+            left -= n;
+            return n;
+        }
     }
 
     private static final class FlippedBit extends FilterInputStream {

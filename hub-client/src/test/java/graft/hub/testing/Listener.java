@@ -34,7 +34,11 @@ final class Listener implements AutoCloseable {
     private final Call.Origin origin;
     private final String host;
     private final HttpServer server;
-    private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+
+    /** Platform threads: the client under test may need every carrier of virtual ones. */
+    private final ExecutorService threads =
+            Executors.newCachedThreadPool(
+                    Thread.ofPlatform().daemon().name("FakeHub-", 0).factory());
 
     /** Binds the loopback interface; URLs use {@code host}, one of its names. */
     Listener(Call.Origin origin, String host, int port, @Nullable SSLContext tls)

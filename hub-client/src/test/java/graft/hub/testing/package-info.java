@@ -13,9 +13,9 @@
  * the two official clients instead.
  *
  * <p><b>Depends on</b> the JDK and Jackson alone. The JDK's own HTTP server is enough (HTTP/1.1,
- * TLS, a virtual thread per request) and lets a handler lie about lengths and cut a body, which the
- * faults need; git's loose objects are a hundred lines, less than a library would cost users of the
- * test artefact, and need no {@code git} on the machine.
+ * TLS) and lets a handler lie about lengths and cut a body, which the faults need; git's loose
+ * objects are a hundred lines, less than a library would cost users of the test artefact, and need
+ * no {@code git} on the machine.
  */
 @NullMarked
 package graft.hub.testing;
