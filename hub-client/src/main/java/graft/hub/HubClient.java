@@ -1,5 +1,6 @@
 package graft.hub;
 
+import graft.hub.cache.BlobHash;
 import graft.hub.cache.HubCache;
 import graft.hub.cache.RepoFolder;
 import graft.hub.download.Downloads;
@@ -12,6 +13,7 @@ import graft.hub.upload.Uploads;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -143,6 +145,34 @@ public final class HubClient implements AutoCloseable {
                                         "%s: no file '%s'".formatted(snapshot.label(), path),
                                         "check the name"));
         return downloads.open(snapshot, file);
+    }
+
+    /**
+     * Reads a small file whole, from the cache or from the Hub, and checks its hash; leaves nothing
+     * on disk.
+     *
+     * @param maxBytes what the caller is ready to hold
+     * @throws HubException.NotFound if the snapshot has no such file
+     * @throws HubException.Corrupted if it is larger, or has another hash than the Hub promised
+     */
+    public byte[] read(Snapshot snapshot, String path, int maxBytes) throws IOException {
+        RemoteFile file = open(snapshot, path);
+        if (file.file().bytes() > maxBytes) {
+            throw new HubException.Corrupted(
+                    "%s: '%s' has %d bytes, expected at most %d"
+                            .formatted(snapshot.label(), path, file.file().bytes(), maxBytes),
+                    "tell the owner of the repository");
+        }
+        ByteBuffer content = ByteBuffer.allocate((int) file.file().bytes());
+        file.read(0, content);
+        Optional<String> etag = file.file().etag();
+        if (etag.isPresent() && !BlobHash.of(content.array(), etag.get()).equals(etag.get())) {
+            throw new HubException.Corrupted(
+                    "%s: '%s' has another hash than the Hub promised"
+                            .formatted(snapshot.label(), path),
+                    "run it again; check HF_ENDPOINT and any proxy in between");
+        }
+        return content.array();
     }
 
     /**

@@ -46,10 +46,10 @@ final class ApplyCommand implements Callable<Integer> {
                 new ApplyDelta()
                         .run(
                                 new ApplyRequest(
-                                        Refs.local(delta),
-                                        delta,
-                                        Refs.local(base),
-                                        base,
+                                        common.path(delta),
+                                        common.name(delta),
+                                        common.path(base),
+                                        common.name(base),
                                         write.output,
                                         write.force,
                                         threads.checked(),

@@ -65,6 +65,9 @@ final class CombineCommand implements Callable<Integer> {
         var policy = adapter.policy(rule);
         int cores = threads.checked();
         checkWeights();
+        if (dryRun && common.announcesDownload(write.output, adapters, null)) {
+            return ExitCodes.DONE;
+        }
         List<ReduceRequest.Source> sources = new ArrayList<>();
         for (int i = 0; i < adapters.size(); i++) {
             double weight =
@@ -72,7 +75,8 @@ final class CombineCommand implements Callable<Integer> {
                             ? 1
                             : weights.size() == 1 ? weights.getFirst() : weights.get(i);
             sources.add(
-                    new ReduceRequest.Source(Refs.local(adapters.get(i)), adapters.get(i), weight));
+                    new ReduceRequest.Source(
+                            common.path(adapters.get(i)), common.name(adapters.get(i)), weight));
         }
         Ledger ledger =
                 new ReduceAdapter()

@@ -1,10 +1,23 @@
 package graft.convert.cli;
 
+import graft.convert.ConversionException;
 import graft.convert.plan.Progress;
+import graft.hub.RepoRef;
 
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 
 /** Options that every verb shares, and the printer they configure. */
 final class CommonOptions {
@@ -42,6 +55,10 @@ final class CommonOptions {
             description = "Details, and the stack trace of an error.")
     boolean verbose;
 
+    @Mixin NetworkOptions network = new NetworkOptions();
+
+    private @Nullable HubSession hub;
+
     @SuppressWarnings("NullAway.Init") // picocli sets the spec
     CommonOptions() {}
 
@@ -61,5 +78,85 @@ final class CommonOptions {
         return quiet || format == Format.quiet
                 ? Progress.NONE
                 : ProgressPrinter.onStandardError(spec.commandLine().getErr());
+    }
+
+    /** Where {@code ref} is on this disk; what is on the Hub alone is downloaded first. */
+    Path path(String ref) throws IOException {
+        Optional<RepoRef> repo = Refs.remote(ref);
+        if (repo.isEmpty()) {
+            return Refs.local(ref);
+        }
+        checkOutput();
+        return hub().fetch(repo.get());
+    }
+
+    /** Before a long download, not after it: the use case checks again. */
+    private void checkOutput() throws ConversionException {
+        OptionSpec output = spec.findOption("--output");
+        OptionSpec force = spec.findOption("--force");
+        boolean mayReplace = force != null && Boolean.TRUE.equals(force.getValue());
+        if (output != null
+                && output.getValue() instanceof Path path
+                && Files.exists(path)
+                && !mayReplace) {
+            throw new ConversionException.OutputExists(path.toString());
+        }
+    }
+
+    /**
+     * What {@code ref} is called in ledgers and files made from it: a repository with its commit, a
+     * path as it was typed.
+     */
+    String name(String ref) throws IOException {
+        Optional<RepoRef> repo = Refs.remote(ref);
+        if (repo.isEmpty()) {
+            return ref;
+        }
+        return repo.get().at(hub().snapshot(repo.get()).commit()).toString();
+    }
+
+    /**
+     * For {@code --dry-run}: whether a REF would have to be downloaded first, which is then said,
+     * with what its headers tell.
+     */
+    boolean announcesDownload(Path output, List<String> refs, @Nullable String base)
+            throws IOException {
+        List<RepoRef> remote = new ArrayList<>();
+        for (String ref : refs) {
+            Refs.remote(ref).ifPresent(remote::add);
+        }
+        if (base != null) {
+            Refs.remote(base).ifPresent(remote::add);
+        }
+        return !remote.isEmpty() && hub().announceDownload(remote, output);
+    }
+
+    /** The Hub, for this run. */
+    HubSession hub() {
+        if (hub == null) {
+            hub = HubSession.open(network, printer(), progress());
+        }
+        return hub;
+    }
+
+    /**
+     * The repository that {@code ref} names, whatever lies on this disk.
+     *
+     * @throws UsageException if it names none
+     */
+    static RepoRef repository(String ref) {
+        return RepoRef.otherKind(ref).isPresent()
+                ? notAModel(ref)
+                : RepoRef.parse(ref)
+                        .orElseThrow(() ->
+                                new UsageException(
+                                        "'%s' is no repository".formatted(ref),
+                                        "name it as org/name[@revision][/folder]"));
+    }
+
+    private static RepoRef notAModel(String ref) {
+        throw new UsageException(
+                "'%s' is no model: Graft does not read datasets or spaces".formatted(ref),
+                "name a model repository: org/name");
     }
 }

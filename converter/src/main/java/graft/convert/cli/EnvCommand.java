@@ -1,5 +1,7 @@
 package graft.convert.cli;
 
+import graft.hub.HubOptions;
+
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -24,7 +26,7 @@ final class EnvCommand implements Callable<Integer> {
         return ExitCodes.DONE;
     }
 
-    private static Map<String, String> values() {
+    private Map<String, String> values() {
         Map<String, String> values = new TreeMap<>();
         values.put("graft", Versions.graft());
         values.put("java", ProcessHandle.current().info().command().orElse("(unknown)"));
@@ -32,6 +34,11 @@ final class EnvCommand implements Callable<Integer> {
         values.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
         values.put("cores", Integer.toString(Runtime.getRuntime().availableProcessors()));
         values.put("heap limit", "%d MiB".formatted(Runtime.getRuntime().maxMemory() >> 20));
+        HubOptions hub = HubSession.options(common.network);
+        values.put("hub endpoint", hub.endpoint().toString());
+        values.put("hub cache", hub.cache().toString());
+        values.put("hub token", hub.token().isPresent() ? "set" : "not set");
+        values.put("hub offline", Boolean.toString(hub.offline()));
         for (String variable : VARIABLES) {
             String value = System.getenv(variable);
             values.put(variable, value == null ? "(not set)" : value);

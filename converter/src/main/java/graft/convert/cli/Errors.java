@@ -47,10 +47,10 @@ final class Errors {
     }
 
     private static boolean isVerbose(List<String> arguments) {
-        String debug = System.getenv("GRAFT_DEBUG");
         return arguments.contains("-v")
                 || arguments.contains("--verbose")
-                || (debug != null && debug.equals("1"));
+                || "1".equals(System.getenv("GRAFT_DEBUG"))
+                || "1".equals(System.getenv("HF_DEBUG"));
     }
 
     private static int report(Throwable error, CommandLine line, boolean json, boolean verbose) {

@@ -2,6 +2,8 @@ package graft.convert.cli;
 
 import graft.convert.ConversionException;
 import graft.formats.FormatException;
+import graft.hub.HubException;
+import graft.hub.NoSpaceException;
 
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -22,6 +24,7 @@ final class ExitCodes {
     static final int OUR_BUG = 70;
     static final int CANNOT_WRITE = 73;
     static final int IO_FAILED = 74;
+    static final int NOT_ALLOWED = 77;
     static final int INTERRUPTED = 130;
 
     /** The table behind {@code graft help exit-codes}. */
@@ -35,7 +38,8 @@ final class ExitCodes {
              69  no suitable Java runtime or native library, or too little memory
              70  a bug of ours; please report it with --verbose
              73  cannot write the output, or it already exists
-             74  reading or writing failed
+             74  reading, writing or the network failed
+             77  not allowed: a gated repository, a missing or weak token
             130  interrupted
             """;
 
@@ -54,7 +58,14 @@ final class ExitCodes {
                                 MALFORMED_INPUT;
                         case ConversionException.OutputExists _ -> CANNOT_WRITE;
                     };
-            case FileAlreadyExistsException _ -> CANNOT_WRITE;
+            case HubException e ->
+                    switch (e) { // no default, likewise
+                        case HubException.NotFound _ -> INPUT_NOT_FOUND;
+                        case HubException.NotAllowed _ -> NOT_ALLOWED;
+                        case HubException.Conflict _ -> CANNOT_WRITE;
+                        case HubException.Unreachable _, HubException.Corrupted _ -> IO_FAILED;
+                    };
+            case NoSpaceException _, FileAlreadyExistsException _ -> CANNOT_WRITE;
             case NoSuchFileException _, FileNotFoundException _ -> INPUT_NOT_FOUND;
             case AccessDeniedException _ -> CANNOT_WRITE;
             case InterruptedIOException _ -> INTERRUPTED;
@@ -74,6 +85,7 @@ final class ExitCodes {
             case NO_RUNTIME -> "runtime";
             case CANNOT_WRITE -> "output";
             case IO_FAILED -> "io";
+            case NOT_ALLOWED -> "not-allowed";
             case INTERRUPTED -> "interrupted";
             default -> "bug";
         };
@@ -101,6 +113,8 @@ final class ExitCodes {
             case UsageException e -> e.help();
             case FormatException e -> e.help();
             case ConversionException e -> e.help();
+            case HubException e -> e.help();
+            case NoSpaceException _ -> "make room, or choose another disk with --cache-dir";
             case FileAlreadyExistsException _ -> "choose another name, or replace it with --force";
             case NoSuchFileException _, FileNotFoundException _ -> "check the path";
             case AccessDeniedException _ -> "check the permissions of the file and its folder";

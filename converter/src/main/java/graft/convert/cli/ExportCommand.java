@@ -12,7 +12,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-import java.nio.file.NoSuchFileException;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -74,16 +74,16 @@ final class ExportCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        var named = new ExportRequest.Named(Refs.local(base), base);
+        var named = new ExportRequest.Named(common.path(base), common.name(base));
         String graphSource = graphBase == null ? base : graphBase;
         Ledger ledger =
                 new ExportModels()
                         .run(
                                 new ExportRequest(
                                         tasks(),
-                                        Refs.local(graph),
+                                        common.path(graph),
                                         new ExportRequest.Named(
-                                                Refs.local(graphSource), graphSource),
+                                                common.path(graphSource), common.name(graphSource)),
                                         named,
                                         mode,
                                         !noVerify,
@@ -115,12 +115,12 @@ final class ExportCommand implements Callable<Integer> {
     }
 
     /** Graphs are called after their sources; clashes get a number. */
-    private List<ExportRequest.Source> tasks() throws NoSuchFileException {
+    private List<ExportRequest.Source> tasks() throws IOException {
         List<ExportRequest.Source> tasks = new ArrayList<>();
         Set<String> taken = new HashSet<>();
         for (String source : sources) {
-            Path path = Refs.local(source);
-            String name = path.toAbsolutePath().normalize().getFileName().toString();
+            Path path = common.path(source);
+            String name = Refs.title(source);
             String plain =
                     name.replaceAll("\\.safetensors$", "").replaceAll("[^A-Za-z0-9._-]", "_");
             String task = plain;

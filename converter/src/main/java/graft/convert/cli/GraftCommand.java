@@ -18,7 +18,8 @@ import picocli.CommandLine.Spec;
             "  graft inspect my-adapter",
             "  graft reduce my-adapter --rank 8 -o small",
             "",
-            "REF is a local file or folder. `graft VERB -h` lists a verb's options."
+            "REF is a local file or folder, or org/name[@revision][/folder] on the Hub.",
+            "`graft VERB -h` lists a verb's options."
         },
         subcommands = {
             QuickstartCommand.class,
@@ -30,6 +31,9 @@ import picocli.CommandLine.Spec;
             ApplyCommand.class,
             ExportCommand.class,
             VerifyCommand.class,
+            DownloadCommand.class,
+            UploadCommand.class,
+            CacheCommand.class,
             EnvCommand.class,
             HelpCommand.class,
             CompletionCommand.class,

@@ -3,6 +3,7 @@ package graft.convert.cli;
 import graft.convert.inspect.InspectModel;
 import graft.convert.inspect.Inspection;
 import graft.formats.tensor.TensorInfo;
+import graft.hub.RepoRef;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -14,6 +15,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 
@@ -24,13 +26,14 @@ import java.util.stream.Collectors;
             "",
             "Examples:",
             "  graft inspect my-adapter",
+            "  graft inspect org/name@v1",
             "  graft inspect model.onnx --tensors"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class InspectCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
 
-    @Parameters(paramLabel = "REF", description = "File or folder.")
+    @Parameters(paramLabel = "REF", description = "File, folder, or org/name on the Hub.")
     String ref;
 
     @Option(names = "--tensors", description = "List every tensor.")
@@ -39,7 +42,11 @@ final class InspectCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        Inspection found = new InspectModel().run(Refs.local(ref), ref);
+        Optional<RepoRef> repo = Refs.remote(ref);
+        Inspection found =
+                repo.isPresent()
+                        ? common.hub().inspect(repo.get())
+                        : new InspectModel().run(Refs.local(ref), ref);
         found.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(summary(found));
         if (tensors) {
@@ -47,12 +54,12 @@ final class InspectCommand implements Callable<Integer> {
                 printer.human("  %-8s %-20s %s".formatted(info.dtype(), info.shape(), info.name()));
             }
         }
-        printer.path(Refs.local(ref));
+        printer.line(ref);
         printer.document(Json.object(document(found)));
         return ExitCodes.DONE;
     }
 
-    private static String summary(Inspection found) {
+    static String summary(Inspection found) {
         List<String> lines = new ArrayList<>();
         String types =
                 found.dtypes().entrySet().stream()

@@ -75,14 +75,14 @@ final class MergeCommand implements Callable<Integer> {
         }
         List<MergeRequest.FineTune> models = new ArrayList<>();
         for (String fineTune : fineTunes) {
-            models.add(new MergeRequest.FineTune(Refs.local(fineTune), fineTune));
+            models.add(new MergeRequest.FineTune(common.path(fineTune), common.name(fineTune)));
         }
         Ledger ledger =
                 new MergeModels()
                         .run(
                                 new MergeRequest(
-                                        Refs.local(base),
-                                        base,
+                                        common.path(base),
+                                        common.name(base),
                                         models,
                                         weight,
                                         Optional.ofNullable(dtype).map(type -> type.dtype),

@@ -51,8 +51,13 @@ final class Printer {
 
     /** The result of {@code --quiet}. */
     void path(Path output) {
+        line(output.toString());
+    }
+
+    /** The result of {@code --quiet} where it is no path. */
+    void line(String text) {
         if (quiet) {
-            out.println(output);
+            out.println(text);
             out.flush();
         }
     }

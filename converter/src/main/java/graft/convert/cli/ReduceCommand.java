@@ -68,12 +68,15 @@ final class ReduceCommand implements Callable<Integer> {
         Printer printer = common.printer();
         var policy = adapter.policy(target.rule(adapter.minRank));
         int cores = threads.checked();
+        if (dryRun && common.announcesDownload(write.output, adapters, base)) {
+            return ExitCodes.DONE;
+        }
         List<ReduceRequest.Source> sources = new ArrayList<>();
         boolean many = adapters.size() > 1;
         for (String ref : adapters) {
-            Path path = Refs.local(ref);
+            Path path = common.path(ref);
             if (PeftAdapter.isAt(path) || !Files.isDirectory(path)) {
-                sources.add(new ReduceRequest.Source(path, ref, 1));
+                sources.add(new ReduceRequest.Source(path, common.name(ref), 1));
             } else {
                 many = true;
                 sources.addAll(inside(path, ref));
@@ -81,7 +84,7 @@ final class ReduceCommand implements Callable<Integer> {
         }
         Optional<ReduceRequest.Base> reference = Optional.empty();
         if (base != null) {
-            reference = Optional.of(new ReduceRequest.Base(Refs.local(base), base));
+            reference = Optional.of(new ReduceRequest.Base(common.path(base), common.name(base)));
         }
         var request =
                 new ReduceRequest(

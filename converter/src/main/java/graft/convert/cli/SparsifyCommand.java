@@ -13,6 +13,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -90,17 +91,21 @@ final class SparsifyCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Printer printer = common.printer();
         SparsifyOptions options = options();
+        int cores = threads.checked();
+        if (dryRun && common.announcesDownload(write.output, List.of(fineTune), base)) {
+            return ExitCodes.DONE;
+        }
         var request =
                 new SparsifyRequest(
-                        Refs.local(fineTune),
-                        fineTune,
-                        Refs.local(base),
-                        base,
+                        common.path(fineTune),
+                        common.name(fineTune),
+                        common.path(base),
+                        common.name(base),
                         options,
                         write.output,
                         write.force,
                         dryRun,
-                        threads.checked(),
+                        cores,
                         common.progress());
         Ledger ledger = new SparsifyModel().run(request);
         printer.human(summary(ledger));

@@ -54,6 +54,11 @@ public record Inspection(
         warnings = List.copyOf(warnings);
     }
 
+    /** The same, found out by reading so many bytes. */
+    public Inspection withBytesRead(long bytes) {
+        return new Inspection(source, kind, files, fileBytes, bytes, tensors, facts, warnings);
+    }
+
     /** Numbers in all tensors. */
     public long parameters() {
         return tensors.stream().mapToLong(info -> info.shape().elements()).sum();

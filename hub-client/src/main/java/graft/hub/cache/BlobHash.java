@@ -53,6 +53,13 @@ public final class BlobHash {
         }
     }
 
+    /** The hash of bytes in memory, in the kind of {@code etag}. */
+    public static String of(byte[] content, String etag) {
+        BlobHash hash = like(etag, content.length);
+        hash.digest.update(content);
+        return hash.hex();
+    }
+
     /** SHA-256 of a text, for names. */
     static String ofText(String text) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);

@@ -81,11 +81,10 @@ public record RepoFolder(Path cache, String name) {
         return root().resolve("trees").resolve(checkedCommit(commit) + ".json");
     }
 
-    /** {@code org/name}, or the folder's name if it is not of the usual form. */
+    /** {@code org/name}; {@code datasets/org/name} for what other tools have put there. */
     public String repo() {
-        String id = name.substring(PREFIX.length());
-        int cut = id.indexOf("--");
-        return cut < 0 ? id : id.substring(0, cut) + "/" + id.substring(cut + 2);
+        String id = name.startsWith(PREFIX) ? name.substring(PREFIX.length()) : name;
+        return id.replace("--", "/");
     }
 
     private static String checkedEtag(String etag) {

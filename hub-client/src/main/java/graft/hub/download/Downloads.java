@@ -208,7 +208,7 @@ public final class Downloads {
             target.place(file, finished, hash);
             listener.on(new HubEvent.Finished(file.path(), file.bytes()));
         } finally {
-            if (keep) {
+            if (keep && partial.present() > 0) {
                 partial.close();
             } else {
                 partial.discard();

@@ -44,6 +44,9 @@ final class RangedFile implements RemoteFile {
     @Override
     public void read(long offset, ByteBuffer target) throws IOException {
         checkRange(file, offset, target.remaining());
+        if (!target.hasRemaining()) {
+            return;
+        }
         Tasks.run1(() -> fetch(offset, target));
     }
 

@@ -1,0 +1,240 @@
+package graft.convert.cli;
+
+import graft.convert.inspect.InspectModel;
+import graft.convert.inspect.Inspection;
+import graft.convert.plan.Progress;
+import graft.convert.remote.ModelFiles;
+import graft.convert.remote.RemoteHeaders;
+import graft.hub.DownloadPlan;
+import graft.hub.DownloadRequest;
+import graft.hub.FileFilter;
+import graft.hub.HubClient;
+import graft.hub.HubEvent;
+import graft.hub.HubOptions;
+import graft.hub.RepoRef;
+import graft.hub.Snapshot;
+import graft.hub.Token;
+
+import org.jspecify.annotations.Nullable;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * The Hub, as one run of a verb sees it. Made when the first REF turns out to be there, so that
+ * local work never loads an HTTP client.
+ */
+final class HubSession implements AutoCloseable {
+    private final HubClient client;
+    private final Printer printer;
+    private final Progress progress;
+    private final @Nullable String revision;
+    private final Map<RepoRef, Snapshot> snapshots = new HashMap<>();
+    private @Nullable RepoRef revised;
+
+    private HubSession(
+            HubOptions options, @Nullable String revision, Printer printer, Progress progress) {
+        this.client = new HubClient(options, this::hear);
+        this.printer = printer;
+        this.progress = progress;
+        this.revision = revision;
+    }
+
+    /**
+     * @throws UsageException if an option or a variable of the environment is unusable
+     */
+    static HubSession open(NetworkOptions network, Printer printer, Progress progress) {
+        return new HubSession(options(network), network.revision, printer, progress);
+    }
+
+    /** The environment's settings, overridden by the command line's. */
+    static HubOptions options(NetworkOptions network) {
+        try {
+            HubOptions options = HubOptions.fromEnvironment();
+            if (network.token != null) {
+                options = options.withToken(Optional.of(Token.of(network.token)));
+            }
+            if (network.cacheDir != null) {
+                options = options.withCache(network.cacheDir);
+            }
+            if (network.maxWorkers != null) {
+                options = options.withMaxWorkers(network.maxWorkers);
+            }
+            return network.offline ? options.withOffline(true) : options;
+        } catch (IllegalArgumentException e) {
+            throw new UsageException(
+                    String.valueOf(e.getMessage()),
+                    "see `graft help environment` and the options of network");
+        }
+    }
+
+    HubClient client() {
+        return client;
+    }
+
+    /**
+     * {@code ref} with {@code --revision}, which is for one repository.
+     *
+     * @throws UsageException if it is given twice, or for two repositories
+     */
+    RepoRef revised(RepoRef ref) {
+        if (revision == null) {
+            return ref;
+        }
+        if (ref.revision().isPresent()) {
+            throw new UsageException(
+                    "'%s' names a revision, and so does --revision".formatted(ref),
+                    "use one of them");
+        }
+        if (revised != null && !revised.equals(ref)) {
+            throw new UsageException(
+                    "--revision is for one repository, here are '%s' and '%s'"
+                            .formatted(revised, ref),
+                    "write the revision into the reference: org/name@revision");
+        }
+        revised = ref;
+        try {
+            return ref.at(revision);
+        } catch (IllegalArgumentException e) {
+            throw new UsageException(
+                    "--revision: " + e.getMessage(), "use a branch, tag or commit");
+        }
+    }
+
+    /** The commit that {@code ref} means in this run, whenever it is asked again. */
+    Snapshot snapshot(RepoRef ref) throws IOException {
+        RepoRef exact = revised(ref);
+        Snapshot known = snapshots.get(exact);
+        if (known == null) {
+            known = client.snapshot(exact);
+            snapshots.put(exact, known);
+        }
+        return known;
+    }
+
+    /** Downloads what {@code ref} names; the folder or file in the cache. */
+    Path fetch(RepoRef ref) throws IOException {
+        Snapshot snapshot = snapshot(ref);
+        Path root = client.download(request(snapshot));
+        String folder = snapshot.ref().folder();
+        return folder.isEmpty() ? root : root.resolve(folder);
+    }
+
+    /** What {@link #fetch} would do. */
+    DownloadPlan plan(RepoRef ref) throws IOException {
+        return client.plan(request(snapshot(ref)));
+    }
+
+    private DownloadRequest request(Snapshot snapshot) throws IOException {
+        var files = ModelFiles.of(client, snapshot);
+        return DownloadRequest.of(snapshot, FileFilter.names(files.all()));
+    }
+
+    /**
+     * What {@code ref} names, from headers alone where the format allows it; what is in the cache
+     * is read there.
+     */
+    Inspection inspect(RepoRef ref) throws IOException {
+        Snapshot snapshot = snapshot(ref);
+        String label = ref.at(snapshot.commit()).toString();
+        ModelFiles files = ModelFiles.of(client, snapshot);
+        if (plan(ref).bytesToFetch() == 0 || !files.haveHeaders()) {
+            return new InspectModel().run(fetch(ref), label);
+        }
+        try (var headers = RemoteHeaders.fetch(client, snapshot, files)) {
+            return new InspectModel()
+                    .run(headers.model(), label)
+                    .withBytesRead(headers.bytesRead());
+        }
+    }
+
+    /**
+     * For {@code --dry-run}: tells what the refs are and what would have to be downloaded first.
+     *
+     * @param output what would be written
+     * @return whether something would; then nothing more can be said without its bytes
+     */
+    boolean announceDownload(List<RepoRef> refs, Path output) throws IOException {
+        long bytes = 0;
+        long largest = 0;
+        List<Map<String, Object>> documents = new ArrayList<>();
+        for (RepoRef ref : refs) {
+            long needed = plan(ref).bytesToFetch();
+            if (needed > 0) {
+                Inspection found = inspect(ref);
+                printer.human(InspectCommand.summary(found));
+                bytes += needed;
+                largest = Math.max(largest, found.fileBytes());
+                documents.add(Map.of("source", found.source(), "bytesToFetch", needed));
+            }
+        }
+        if (bytes == 0) {
+            return false;
+        }
+        Path cache = client.options().cache();
+        printer.human(
+                "Would download %s to %s (%s free), then write at most %s to %s; heap stays below %s."
+                        .formatted(
+                                Sizes.decimal(bytes),
+                                cache,
+                                Sizes.decimal(freeBytes(cache)),
+                                Sizes.decimal(largest),
+                                output,
+                                Sizes.decimal(Runtime.getRuntime().maxMemory())));
+        OutputOptions.announceDryRun(printer);
+        printer.document(
+                Json.object(
+                        new TreeMap<>(
+                                Map.of(
+                                        "dryRun", true,
+                                        "bytesToFetch", bytes,
+                                        "bytesOutAtMost", largest,
+                                        "inputs", documents))));
+        return true;
+    }
+
+    private static long freeBytes(Path folder) throws IOException {
+        Path existing = folder.toAbsolutePath();
+        while (!Files.exists(existing)) {
+            existing = java.util.Objects.requireNonNull(existing.getParent());
+        }
+        return Files.getFileStore(existing).getUsableSpace();
+    }
+
+    private void hear(HubEvent event) {
+        switch (event) {
+            case HubEvent.Planned(int files, long bytes) -> {
+                if (files > 0) {
+                    progress.phase(
+                            "download %d file%s, %s"
+                                    .formatted(files, files == 1 ? "" : "s", Sizes.decimal(bytes)),
+                            bytes);
+                }
+            }
+            case HubEvent.Moved(String _, long bytes) -> progress.advance(bytes);
+            case HubEvent.Restarted(String file, long bytes, String reason) -> {
+                progress.advance(-bytes);
+                printer.note("%s: begins anew: %s".formatted(file, reason));
+            }
+            case HubEvent.Retrying(String what, int attempt, var delay, String reason) ->
+                    printer.note(
+                            "%s: %s; try %d in %.1f s"
+                                    .formatted(
+                                            what, reason, attempt + 1, delay.toMillis() / 1000.0));
+            case HubEvent.Warning(String text) -> printer.note("warning: " + text);
+            case HubEvent.Started _, HubEvent.Finished _ -> {}
+        }
+    }
+
+    @Override
+    public void close() {
+        client.close();
+    }
+}
