@@ -56,8 +56,8 @@ final class HeaderParser {
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                     .streamReadConstraints(
                             StreamReadConstraints.builder()
-                                    .maxNameLength((int) SafetensorsHeader.MAX_BYTES)
-                                    .maxStringLength((int) SafetensorsHeader.MAX_BYTES)
+                                    .maxNameLength(1 << 20)
+                                    .maxStringLength(1 << 24)
                                     .maxNestingDepth(128)
                                     .build())
                     .build();

@@ -1,0 +1,141 @@
+package graft.formats.checkpoint;
+
+import graft.formats.FileSpot;
+import graft.formats.safetensors.SafetensorsWriter;
+import graft.formats.tensor.TensorInfo;
+import graft.formats.tensor.TensorSink;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.SequencedMap;
+
+/**
+ * Writes a model's weights as the Hub lays them out: {@code model.safetensors}, or {@code
+ * model-00001-of-0000N.safetensors} and so on with {@code model.safetensors.index.json}.
+ *
+ * <p>The tensors are planned, then written in any order from any thread. Fill a staged folder
+ * ({@link graft.formats.io.StagedOutput}): files are not complete until every tensor is written.
+ */
+public final class CheckpointWriter implements TensorSink {
+    /** The Hub's own size of a shard, 5 GB. */
+    public static final long DEFAULT_SHARD_BYTES = 5_000_000_000L;
+
+    private final List<SafetensorsWriter> shards;
+    private final Map<String, SafetensorsWriter> owner;
+
+    private CheckpointWriter(List<SafetensorsWriter> shards, Map<String, SafetensorsWriter> owner) {
+        this.shards = shards;
+        this.owner = owner;
+    }
+
+    /**
+     * Creates the files in {@code folder} and writes their headers, and the index if there are
+     * several.
+     *
+     * @param tensors in the order in which shards are filled
+     * @param metadata of every file
+     * @param maxShardBytes tensor bytes of a shard, at least 1; a larger tensor has one for itself
+     * @throws java.nio.file.FileAlreadyExistsException if a file of that name is there
+     * @throws IllegalArgumentException if two tensors share a name
+     */
+    public static CheckpointWriter create(
+            Path folder,
+            Collection<TensorInfo> tensors,
+            Map<String, String> metadata,
+            long maxShardBytes)
+            throws IOException {
+        List<List<TensorInfo>> split = split(tensors, maxShardBytes);
+        List<SafetensorsWriter> shards = new ArrayList<>();
+        Map<String, SafetensorsWriter> owner = HashMap.newHashMap(tensors.size());
+        SequencedMap<String, String> weightMap = LinkedHashMap.newLinkedHashMap(tensors.size());
+        try {
+            for (int i = 0; i < split.size(); i++) {
+                String name =
+                        split.size() == 1
+                                ? Checkpoint.SINGLE_FILE
+                                : "model-%05d-of-%05d.safetensors".formatted(i + 1, split.size());
+                var shard = SafetensorsWriter.create(folder.resolve(name), split.get(i), metadata);
+                shards.add(shard);
+                for (TensorInfo info : split.get(i)) {
+                    owner.put(info.name(), shard);
+                    if (weightMap.put(info.name(), name) != null) {
+                        throw new IllegalArgumentException("two tensors named " + info.name());
+                    }
+                }
+            }
+            if (split.size() > 1) {
+                long bytes = tensors.stream().mapToLong(TensorInfo::bytes).sum();
+                Path index = folder.resolve(WeightsKind.SAFETENSORS.index);
+                IndexWriter.write(index, weightMap, bytes);
+            }
+            return new CheckpointWriter(shards, owner);
+        } catch (Throwable e) {
+            for (SafetensorsWriter shard : shards) {
+                shard.close();
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Shards as huggingface_hub fills them ({@code split_state_dict_into_shards_factory}): a tensor
+     * above the size is a shard of its own at once; one that no longer fits begins the next.
+     */
+    private static List<List<TensorInfo>> split(Collection<TensorInfo> tensors, long maxBytes) {
+        if (maxBytes < 1) {
+            throw new IllegalArgumentException("shards of %d bytes".formatted(maxBytes));
+        }
+        List<List<TensorInfo>> shards = new ArrayList<>();
+        List<TensorInfo> current = new ArrayList<>();
+        long bytes = 0;
+        for (TensorInfo info : tensors) {
+            if (info.bytes() > maxBytes) {
+                shards.add(List.of(info));
+                continue;
+            }
+            if (info.bytes() > maxBytes - bytes) {
+                shards.add(current);
+                current = new ArrayList<>();
+                bytes = 0;
+            }
+            current.add(info);
+            bytes += info.bytes();
+        }
+        if (!current.isEmpty() || shards.isEmpty()) {
+            shards.add(current);
+        }
+        return shards;
+    }
+
+    @Override
+    public void write(String tensor, long at, MemorySegment bytes) throws IOException {
+        SafetensorsWriter shard = owner.get(tensor);
+        if (shard == null) {
+            throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
+        }
+        shard.write(tensor, at, bytes);
+    }
+
+    @Override
+    public void close() throws IOException {
+        IOException first = null;
+        for (SafetensorsWriter shard : shards) {
+            try {
+                shard.close();
+            } catch (IOException e) {
+                first = first == null ? e : first;
+            }
+        }
+        if (first != null) {
+            throw first;
+        }
+    }
+}
