@@ -88,6 +88,69 @@ final class EjmlKernel implements Kernel {
         into.fill(result);
     }
 
+    @Override
+    public void multiply(
+            boolean transposeA,
+            boolean transposeB,
+            FloatMatrix a,
+            FloatMatrix b,
+            float factor,
+            FloatMatrix into) {
+        int m = into.rows();
+        int n = into.columns();
+        int length = transposeA ? a.rows() : a.columns();
+        float[] left = floats(a);
+        float[] right = floats(b);
+        float[] row = new float[n];
+        for (int i = 0; i < m; i++) {
+            into.values().get(i * n, row);
+            for (int j = 0; j < n; j++) {
+                row[j] = factor == 0 ? 0 : factor * row[j];
+            }
+            if (transposeB) {
+                for (int j = 0; j < n; j++) {
+                    row[j] += dot(left, transposeA, i, a.columns(), right, j * length, length);
+                }
+            } else {
+                for (int l = 0; l < length; l++) {
+                    float x = left[transposeA ? l * a.columns() + i : i * length + l];
+                    for (int j = 0; j < n; j++) {
+                        row[j] += x * right[l * n + j];
+                    }
+                }
+            }
+            into.values().put(i * n, row);
+        }
+    }
+
+    private static float[] floats(FloatMatrix matrix) {
+        float[] copy = new float[matrix.rows() * matrix.columns()];
+        matrix.values().get(0, copy);
+        return copy;
+    }
+
+    /** Row (or column) {@code i} of {@code left} times {@code length} elements of {@code right}. */
+    private static float dot(
+            float[] left, boolean column, int i, int stride, float[] right, int at, int length) {
+        int from = column ? i : i * stride;
+        int step = column ? stride : 1;
+        float sum0 = 0;
+        float sum1 = 0;
+        float sum2 = 0;
+        float sum3 = 0;
+        int l = 0;
+        for (; l + 3 < length; l += 4) { // four chains: one alone waits for each addition
+            sum0 += left[from + l * step] * right[at + l];
+            sum1 += left[from + (l + 1) * step] * right[at + l + 1];
+            sum2 += left[from + (l + 2) * step] * right[at + l + 2];
+            sum3 += left[from + (l + 3) * step] * right[at + l + 3];
+        }
+        for (; l < length; l++) {
+            sum0 += left[from + l * step] * right[at + l];
+        }
+        return sum0 + sum1 + (sum2 + sum3);
+    }
+
     private static double[] transposed(Matrix matrix) {
         double[] result = new double[matrix.rows() * matrix.columns()];
         for (int i = 0; i < matrix.rows(); i++) {

@@ -35,6 +35,15 @@ public interface Kernel {
             double factor,
             Matrix into);
 
+    /** {@code into = factor · into + op(a) · op(b)} in float32; every extent takes part whole. */
+    void multiply(
+            boolean transposeA,
+            boolean transposeB,
+            FloatMatrix a,
+            FloatMatrix b,
+            float factor,
+            FloatMatrix into);
+
     /**
      * Replaces the symmetric {@code g} by the lower triangle {@code L} of {@code g = LLᵀ}, zeros
      * above.

@@ -3,6 +3,7 @@ package graft.convert.linalg;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
+import java.util.Objects;
 
 /**
  * A dense float64 matrix, row-major without gaps, in native memory of a {@link Scratch}, and dead
@@ -25,6 +26,23 @@ public final class Matrix {
                         .asByteBuffer()
                         .order(ByteOrder.nativeOrder())
                         .asDoubleBuffer();
+    }
+
+    private Matrix(int rows, int columns, DoubleBuffer values) {
+        this.rows = rows;
+        this.columns = columns;
+        this.values = values;
+    }
+
+    /** Rows {@code first} to {@code first + count − 1}: a view, nothing is copied. */
+    public Matrix rows(int first, int count) {
+        Objects.checkFromIndexSize(first, count, rows);
+        return new Matrix(count, columns, values.slice(first * columns, count * columns));
+    }
+
+    /** The first elements as an n×n matrix: a view, for work on less than was allocated. */
+    public Matrix square(int n) {
+        return new Matrix(n, n, values.slice(0, n * n));
     }
 
     /** Number of rows. */

@@ -90,6 +90,31 @@ final class OpenBlasKernel implements Kernel {
     }
 
     @Override
+    public void multiply(
+            boolean transposeA,
+            boolean transposeB,
+            FloatMatrix a,
+            FloatMatrix b,
+            float factor,
+            FloatMatrix into) {
+        openblas.cblas_sgemm(
+                ROWS,
+                transposeA ? openblas.CblasTrans : openblas.CblasNoTrans,
+                transposeB ? openblas.CblasTrans : openblas.CblasNoTrans,
+                into.rows(),
+                into.columns(),
+                transposeA ? a.rows() : a.columns(),
+                1,
+                a.values(),
+                a.columns(),
+                b.values(),
+                b.columns(),
+                factor,
+                into.values(),
+                into.columns());
+    }
+
+    @Override
     public boolean cholesky(Matrix g) {
         int n = g.rows();
         if (openblas.LAPACKE_dpotrf(LAPACK_ROWS, (byte) 'L', n, g.values(), n) != 0) {

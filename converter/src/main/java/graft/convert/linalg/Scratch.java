@@ -29,6 +29,18 @@ public final class Scratch implements AutoCloseable {
         return new Matrix(rows, columns, arena.allocate(8L * rows * columns, ALIGNMENT));
     }
 
+    /**
+     * A float32 matrix of zeros.
+     *
+     * @throws IllegalArgumentException if it is empty or would take 2 GiB or more
+     */
+    public FloatMatrix floats(int rows, int columns) {
+        if (rows < 1 || columns < 1 || 4L * rows * columns > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException("%d×%d".formatted(rows, columns));
+        }
+        return FloatMatrix.over(rows, columns, arena.allocate(4L * rows * columns, ALIGNMENT));
+    }
+
     @Override
     public void close() {
         arena.close();

@@ -107,6 +107,40 @@ abstract class KernelContract {
         }
     }
 
+    @ParameterizedTest(name = "{0}x{1}x{2}, seed {3}")
+    @CsvSource({"1,1,1,1", "3,1,5,2", "17,64,33,3", "8,250,4,4"})
+    void floatProductsAgreeWithExactSums(int m, int k, int n, long seed) {
+        var random = new Random(seed);
+        try (var scratch = new Scratch()) {
+            for (boolean ta : new boolean[] {false, true}) {
+                for (boolean tb : new boolean[] {false, true}) {
+                    Matrix a = uniform(scratch, random, ta ? k : m, ta ? m : k);
+                    Matrix b = uniform(scratch, random, tb ? n : k, tb ? k : n);
+                    Matrix into = uniform(scratch, random, m, n);
+                    FloatMatrix a32 = rounded(scratch, a);
+                    FloatMatrix b32 = rounded(scratch, b);
+                    FloatMatrix into32 = rounded(scratch, into);
+                    kernel().multiply(ta, tb, a32, b32, 0.5f, into32);
+                    for (int i = 0; i < m; i++) {
+                        for (int j = 0; j < n; j++) {
+                            double exact = exact(a, b, ta, tb, i, j, k) + into.get(i, j) / 2;
+                            double got = into32.values().get(i * n + j);
+                            assertThat(got).isCloseTo(exact, within((k + 2) * 0x1p-24 * (k + 1)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /** The same in float32; the source gets the rounded numbers back. */
+    private static FloatMatrix rounded(Scratch scratch, Matrix source) {
+        FloatMatrix floats = scratch.floats(source.rows(), source.columns());
+        floats.fill(source);
+        floats.copyTo(source);
+        return floats;
+    }
+
     @ParameterizedTest(name = "{0}x{1}, seed {2}")
     @CsvSource({"1,1,1", "5,5,2", "40,16,3", "65,33,4"})
     void upperTriangleHasTheGramMatrixOfItsSource(int rows, int n, long seed) {
