@@ -15,6 +15,7 @@ class DependencyTest {
     private static final String[] USE_CASES = {
         "graft.convert.reduce..",
         "graft.convert.merge..",
+        "graft.convert.extract..",
         "graft.convert.sparsify..",
         "graft.convert.export..",
         "graft.convert.verify..",
@@ -90,7 +91,8 @@ class DependencyTest {
 
     @ArchTest
     static final ArchRule useCasesDoNotKnowEachOther =
-            slices().matching("graft.convert.(reduce|merge|sparsify|export|verify|inspect)..")
+            slices().matching(
+                            "graft.convert.(reduce|extract|merge|sparsify|export|verify|inspect)..")
                     .should()
                     .notDependOnEachOther();
 

@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
             InspectCommand.class,
             ReduceCommand.class,
             CombineCommand.class,
+            ExtractCommand.class,
             SparsifyCommand.class,
             MergeCommand.class,
             ApplyCommand.class,

@@ -61,6 +61,15 @@ public final class AdapterCut {
         }
     }
 
+    /** What goes into the adapter whole. */
+    @FunctionalInterface
+    public interface Payload {
+        /**
+         * @param kept modules that stay: what belongs to another one goes with it
+         */
+        List<WholeTensor> beside(List<LoraModule> kept);
+    }
+
     private record Item(Part part, ModuleSpectrum spectrum, int rank) {}
 
     private final Kernel kernel;
@@ -68,7 +77,7 @@ public final class AdapterCut {
     private final Progress progress;
     private final Policy policy;
     private final List<Item> items;
-    private final List<WholeTensor> others;
+    private final Payload payload;
 
     private AdapterCut(
             Kernel kernel,
@@ -76,19 +85,19 @@ public final class AdapterCut {
             Progress progress,
             Policy policy,
             List<Item> items,
-            List<WholeTensor> others) {
+            Payload payload) {
         this.kernel = kernel;
         this.workers = workers;
         this.progress = progress;
         this.policy = policy;
         this.items = items;
-        this.others = others;
+        this.payload = payload;
     }
 
     /**
      * Measures all spectra and chooses ranks.
      *
-     * @param others tensors that go into the adapter whole
+     * @param payload tensors that go into the adapter whole
      * @throws ConversionException.NothingMatched if no module is left
      * @throws ConversionException.UnusableValues if a factor holds NaN or infinity
      * @throws ConversionException.CheckFailed if the type cannot store what the tolerance asks for
@@ -99,7 +108,7 @@ public final class AdapterCut {
             Progress progress,
             Policy policy,
             List<Part> parts,
-            List<WholeTensor> others)
+            Payload payload)
             throws IOException {
         progress.phase("read %d modules".formatted(parts.size()), bytes(parts));
         long state = parts.stream().mapToLong(part -> 16 * square(part.a().rows())).sum();
@@ -123,9 +132,9 @@ public final class AdapterCut {
                                                 0);
                             };
                         });
-        var cut = new AdapterCut(kernel, workers, progress, policy, measured, others);
+        var cut = new AdapterCut(kernel, workers, progress, policy, measured, payload);
         if (policy.rule() instanceof RankRule.Budget budget) {
-            cut = new AdapterCut(kernel, workers, progress, policy, cut.shared(budget), others);
+            cut = new AdapterCut(kernel, workers, progress, policy, cut.shared(budget), payload);
         }
         if (cut.items.stream().allMatch(item -> item.rank() == 0)) {
             throw cut.nothingLeft();
@@ -180,8 +189,7 @@ public final class AdapterCut {
                 switch (budget) {
                     case RankRule.Parameters(long most, _) ->
                             ranks -> parameters(modules(ranks)) <= most;
-                    case RankRule.Size(long most, _) ->
-                            ranks -> PeftAdapterWriter.fileBytes(modules(ranks), others) <= most;
+                    case RankRule.Size(long most, _) -> ranks -> fileBytes(modules(ranks)) <= most;
                 };
         int[] ranks =
                 policy.profile() == AdapterProfile.uniform
@@ -211,9 +219,7 @@ public final class AdapterCut {
                 least[i] = 1;
                 List<LoraModule> one = modules(least);
                 long size =
-                        policy.rule() instanceof RankRule.Size
-                                ? PeftAdapterWriter.fileBytes(one, others)
-                                : parameters(one);
+                        policy.rule() instanceof RankRule.Size ? fileBytes(one) : parameters(one);
                 smallest = Math.min(smallest, size);
                 least[i] = 0;
             }
@@ -266,7 +272,11 @@ public final class AdapterCut {
 
     /** Bytes that the file of weights will have. */
     public long fileBytes() throws IOException {
-        return PeftAdapterWriter.fileBytes(modules(), others);
+        return fileBytes(modules());
+    }
+
+    private long fileBytes(List<LoraModule> modules) throws IOException {
+        return PeftAdapterWriter.fileBytes(modules, payload.beside(modules));
     }
 
     /** What is known before anything is written: all but rounding. In the order of the parts. */
@@ -292,7 +302,12 @@ public final class AdapterCut {
         boolean all = targetsHold && modules.size() == items.size();
         try (var writer =
                 PeftAdapterWriter.create(
-                        folder, template, all, modules, others, policy.profile())) {
+                        folder,
+                        template,
+                        all,
+                        modules,
+                        payload.beside(modules),
+                        policy.profile())) {
             return workers.map(items, item -> write(writer, item, stored(item.rank(), ranks)));
         }
     }
@@ -322,7 +337,9 @@ public final class AdapterCut {
                 throw new ConversionException.CheckFailed(
                         "%s: relative error %.3g, tolerance %s"
                                 .formatted(module.name(), reduced.relativeError(), error),
-                        "storing %s rounds too much; use --dtype F32".formatted(type));
+                        reduced.truncationError() > error
+                                ? "it needs a higher rank than --max-rank allows"
+                                : "storing %s rounds too much; use --dtype F32".formatted(type));
             }
             return record(item, reduced.roundingError());
         }

@@ -41,7 +41,7 @@ public record Factor(DType dtype, MemorySegment bytes, int rows, int columns, do
     }
 
     /** Narrows {@code count} elements into one row, to nearest even; the scale plays no part. */
-    void write(int row, int column, int count, float[] from) {
+    public void write(int row, int column, int count, float[] from) {
         Elements.narrow(dtype, from, 0, bytes, (long) row * columns + column, count);
     }
 }

@@ -67,7 +67,7 @@ public final class ReduceAdapter {
                             request.progress(),
                             request.policy(),
                             sum.parts(weights),
-                            others);
+                            _ -> others);
             if (request.dryRun()) {
                 return ledger(request, sum, cut, cut.planned(), List.of());
             }

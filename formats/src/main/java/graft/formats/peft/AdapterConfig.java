@@ -267,6 +267,34 @@ public final class AdapterConfig {
         return Optional.ofNullable(document.path("base_model_name_or_path").textValue());
     }
 
+    /**
+     * A configuration for an adapter that is made, not trained.
+     *
+     * @param base model that it applies to, as its users name it
+     * @param fanInFanOut whether that stores weights (in, out)
+     * @param modulesToSave paths of modules that it replaces whole
+     * @param savesBiases whether it replaces biases of the base
+     */
+    public static AdapterConfig fresh(
+            String base, boolean fanInFanOut, List<String> modulesToSave, boolean savesBiases)
+            throws IOException {
+        ObjectNode document = JSON.createObjectNode();
+        document.put("peft_type", "LORA");
+        document.put("base_model_name_or_path", base);
+        document.put("bias", savesBiases ? "all" : "none");
+        document.put("fan_in_fan_out", fanInFanOut);
+        document.put("inference_mode", true);
+        document.put("lora_dropout", 0.0);
+        if (modulesToSave.isEmpty()) {
+            document.putNull("modules_to_save");
+        } else {
+            var modules = document.putArray("modules_to_save");
+            modulesToSave.forEach(modules::add);
+        }
+        document.putNull("task_type");
+        return new AdapterConfig(FileSpot.of(FILE_NAME), document);
+    }
+
     /** The same configuration of an adapter that replaces nothing whole. */
     public AdapterConfig withoutModulesToSave() throws IOException {
         ObjectNode copy = document();
