@@ -14,6 +14,7 @@ import com.tngtech.archunit.lang.ArchRule;
 class DependencyTest {
     private static final String[] USE_CASES = {
         "graft.convert.reduce..",
+        "graft.convert.apply..",
         "graft.convert.merge..",
         "graft.convert.extract..",
         "graft.convert.sparsify..",
@@ -92,7 +93,7 @@ class DependencyTest {
     @ArchTest
     static final ArchRule useCasesDoNotKnowEachOther =
             slices().matching(
-                            "graft.convert.(reduce|extract|merge|sparsify|export|verify|inspect)..")
+                            "graft.convert.(reduce|extract|apply|merge|sparsify|export|verify|inspect)..")
                     .should()
                     .notDependOnEachOther();
 

@@ -1,27 +1,44 @@
 package graft.convert.cli;
 
+import graft.convert.apply.AdapterRequest;
+import graft.convert.apply.ApplyAdapter;
+import graft.convert.apply.Rounding;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.sparsify.ApplyDelta;
 import graft.convert.sparsify.ApplyRequest;
+import graft.formats.delta.DeltaReader;
+import graft.formats.peft.PeftAdapter;
+
+import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 
 @Command(
         name = "apply",
-        description = "Rebuild a full checkpoint from its base and a sparse delta.",
+        description = "Rebuild a full checkpoint from its base and a sparse delta or an adapter.",
         footer = {
             "",
-            "--force also accepts another base than the recorded one.",
+            "An adapter's result has the base's file names, with its configuration beside.",
+            "--force also accepts another base than the one a delta records.",
             "",
-            "Example:",
-            "  graft apply delta --base merged -o model"
+            "Examples:",
+            "  graft apply delta --base merged -o model",
+            "  graft apply my-adapter --base base-model -o model",
+            "  graft apply lora.safetensors --base unet=sd/unet --base text_encoder=sd/text_encoder -o model"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ApplyCommand implements Callable<Integer> {
@@ -29,39 +46,129 @@ final class ApplyCommand implements Callable<Integer> {
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
 
-    @Parameters(paramLabel = "DELTA", description = "Folder or file that graft sparsify wrote.")
+    @Parameters(
+            paramLabel = "DELTA|ADAPTER",
+            description = "Folder or file that graft sparsify wrote, or an adapter.")
     String delta;
 
     @Option(
             names = "--base",
             required = true,
+            paramLabel = "[COMPONENT=]REF",
+            description = {
+                "The checkpoint that it builds on; a diffusers folder, or one COMPONENT=REF per component,",
+                "for an adapter of several."
+            })
+    List<String> bases;
+
+    @Option(
+            names = "--exact-as",
+            paramLabel = "peft",
+            description = "Of an adapter: round where peft 0.21.2 rounds, instead of once.")
+    @Nullable Reference exactAs;
+
+    @Option(
+            names = "--initial-adapter",
             paramLabel = "REF",
-            description = "The checkpoint that the delta builds on.")
-    String base;
+            description = {
+                "The adapter that training started from, for one that changed its base",
+                "(init_lora_weights pissa, olora, …)."
+            })
+    @Nullable String initial;
+
+    /** What can be imitated. */
+    enum Reference {
+        peft
+    }
 
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
+        int cores = threads.checked();
+        List<AdapterRequest.Base> found = bases();
+        Path path = common.path(delta);
         Ledger ledger =
-                new ApplyDelta()
-                        .run(
-                                new ApplyRequest(
-                                        common.path(delta),
-                                        common.name(delta),
-                                        common.path(base),
-                                        common.name(base),
-                                        write.output,
-                                        write.force,
-                                        threads.checked(),
-                                        common.progress()));
+                isDelta(path) ? applyDelta(path, found, cores) : applyAdapter(path, found, cores);
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(
                 "%d tensors, %s"
-                        .formatted(
-                                (long) ledger.total("tensors"),
-                                Sizes.decimal((long) ledger.total("bytesOut"))));
+                                .formatted(
+                                        (long) ledger.total("tensors"),
+                                        Sizes.decimal((long) ledger.total("bytesOut")))
+                        + (isDelta(path)
+                                ? ""
+                                : " · %d changed by %d modules, %d as in the base"
+                                        .formatted(
+                                                (long) ledger.total("tensorsMerged"),
+                                                (long) ledger.total("modules"),
+                                                (long) ledger.total("tensorsCarried"))));
         write.announce(printer);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
+    }
+
+    private static boolean isDelta(Path path) {
+        return DeltaReader.isAt(path) || (Files.isRegularFile(path) && !PeftAdapter.isAt(path));
+    }
+
+    private List<AdapterRequest.Base> bases() throws IOException {
+        List<AdapterRequest.Base> found = new ArrayList<>();
+        Set<String> components = new HashSet<>();
+        for (String base : bases) {
+            int equals = base.indexOf('=');
+            boolean isNamed = equals > 0 && base.substring(0, equals).matches("[a-z][a-z0-9_]*");
+            String component = isNamed ? base.substring(0, equals) : "";
+            String ref = isNamed ? base.substring(equals + 1) : base;
+            if (!components.add(component)) {
+                throw new UsageException(
+                        "--base " + base + ": given twice",
+                        "give --base once, or once per component: --base unet=PATH");
+            }
+            found.add(new AdapterRequest.Base(component, common.path(ref), common.name(ref)));
+        }
+        if (components.contains("") && components.size() > 1) {
+            throw new UsageException(
+                    "--base with and without a component",
+                    "give --base once, or once per component: --base unet=PATH");
+        }
+        return found;
+    }
+
+    private Ledger applyDelta(Path path, List<AdapterRequest.Base> found, int cores)
+            throws IOException {
+        AdapterRequest.Base base = found.getFirst();
+        if (!base.component().isEmpty() || exactAs != null || initial != null) {
+            throw new UsageException(
+                    "%s is no adapter: COMPONENT=, --exact-as and --initial-adapter do not apply"
+                            .formatted(delta),
+                    "a sparse delta has one base and is exact: graft apply DELTA --base REF -o DIR");
+        }
+        return new ApplyDelta()
+                .run(
+                        new ApplyRequest(
+                                path,
+                                common.name(delta),
+                                base.path(),
+                                base.source(),
+                                write.output,
+                                write.force,
+                                cores,
+                                common.progress()));
+    }
+
+    private Ledger applyAdapter(Path path, List<AdapterRequest.Base> found, int cores)
+            throws IOException {
+        return new ApplyAdapter()
+                .run(
+                        new AdapterRequest(
+                                path,
+                                common.name(delta),
+                                found,
+                                initial == null ? null : common.path(initial),
+                                exactAs == null ? Rounding.ONCE : Rounding.PEFT,
+                                write.output,
+                                write.force,
+                                cores,
+                                common.progress()));
     }
 }

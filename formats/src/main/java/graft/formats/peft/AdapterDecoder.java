@@ -40,7 +40,7 @@ final class AdapterDecoder {
     private final Map<String, Map<String, TensorInfo>> modules = new TreeMap<>();
     private final Map<String, TensorRole> wholeRoles = new TreeMap<>();
     private final Map<String, TensorInfo> wholes = new HashMap<>();
-    private final List<TensorInfo> alphas = new ArrayList<>();
+    private final List<TensorInfo> read = new ArrayList<>();
 
     AdapterDecoder(AdapterWeights weights, Dialect dialect, ConfigByComponent configs) {
         this.weights = weights;
@@ -48,9 +48,9 @@ final class AdapterDecoder {
         this.configs = configs;
     }
 
-    /** Bytes of tensor data that had to be read: kohya's scales are tensors. */
+    /** Bytes of tensor data that had to be read: kohya's scales are tensors, biases have twins. */
     long dataBytes() {
-        return alphas.stream().mapToLong(TensorInfo::bytes).sum();
+        return read.stream().mapToLong(TensorInfo::bytes).sum();
     }
 
     /** All changes; those that replace come first, then by name. */
@@ -89,8 +89,11 @@ final class AdapterDecoder {
             switch (role.role()) {
                 case TensorRole.IGNORED -> {}
                 case TensorRole.WHOLE, TensorRole.BASE_LAYER, TensorRole.NORM -> {
-                    wholeRoles.put(role.module(), role);
-                    checkFirst(role, wholes.put(role.module(), info), info);
+                    TensorInfo twin = wholes.get(role.module());
+                    if (twin == null || !isTwin(twin, info)) {
+                        wholeRoles.put(role.module(), role);
+                        checkFirst(role, wholes.put(role.module(), info), info);
+                    }
                 }
                 default -> {
                     var module = modules.computeIfAbsent(role.module(), _ -> new HashMap<>());
@@ -98,6 +101,18 @@ final class AdapterDecoder {
                 }
             }
         }
+    }
+
+    /** With {@code bias="all"} peft saves the bias of a saved module under two names. */
+    private boolean isTwin(TensorInfo one, TensorInfo other) {
+        boolean alike = one.shape().equals(other.shape()) && one.dtype() == other.dtype();
+        if (!alike || !one.name().endsWith(".bias")) {
+            return false;
+        }
+        read.add(one);
+        read.add(other);
+        return weights.source().bytes(one.name()).mismatch(weights.source().bytes(other.name()))
+                == -1;
     }
 
     private void checkFirst(TensorRole role, @Nullable TensorInfo before, TensorInfo now)
@@ -197,7 +212,7 @@ final class AdapterDecoder {
         if (info.shape().elements() != 1) {
             throw tensors.problem(info, "shape %s is no number".formatted(info.shape()));
         }
-        alphas.add(info);
+        read.add(info);
         float[] value = new float[1];
         Elements.widen(info.dtype(), weights.source().bytes(info.name()), 0, value, 0, 1);
         if (!Float.isFinite(value[0])) {

@@ -21,6 +21,9 @@ record AdapterFiles(Optional<Path> config, Path weights) {
     /** Weights in a folder without a configuration; diffusers' name first. */
     private static final String DIFFUSERS = "pytorch_lora_weights.safetensors";
 
+    /** No model names its own tensors so; of LyCORIS, which is refused by name, all do. */
+    private static final String KOHYA = "lora_";
+
     private static final String PICKLED = "adapter_model.bin";
 
     /**
@@ -84,7 +87,9 @@ record AdapterFiles(Optional<Path> config, Path weights) {
         try (var reader = SafetensorsReader.open(file)) {
             return reader.tensors().stream()
                     .anyMatch(info ->
-                            Dialect.ALL.stream().anyMatch(d -> d.parse(info.name()).isPresent()));
+                            info.name().startsWith(KOHYA)
+                                    || Dialect.ALL.stream()
+                                            .anyMatch(d -> d.parse(info.name()).isPresent()));
         } catch (IOException e) {
             return false; // whoever reads it as something else will say why
         }

@@ -1,15 +1,13 @@
 package graft.formats.peft;
 
 import graft.formats.FileSpot;
-import graft.formats.UnsupportedFeatureException;
+import graft.formats.pickle.PickleReader;
 import graft.formats.safetensors.SafetensorsReader;
+import graft.formats.tensor.TensorFile;
 import graft.formats.tensor.TensorInfo;
-import graft.formats.tensor.TensorSource;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.Map;
 
 /**
  * The file that holds an adapter's tensors, safetensors or pickle.
@@ -17,15 +15,11 @@ import java.util.Map;
  * @param path the file
  * @param source its tensors
  */
-record AdapterWeights(Path path, TensorSource source) implements AutoCloseable {
+record AdapterWeights(Path path, TensorFile source) implements AutoCloseable {
     static AdapterWeights open(Path file) throws IOException {
-        if (file.toString().endsWith(".safetensors")) {
-            return new AdapterWeights(file, SafetensorsReader.open(file));
-        }
-        throw new UnsupportedFeatureException(
-                FileSpot.of(file),
-                "pickled weights are not read",
-                "save the adapter as safetensors (save_pretrained does so by default)");
+        boolean isPickle = file.toString().endsWith(".bin");
+        return new AdapterWeights(
+                file, isPickle ? PickleReader.open(file) : SafetensorsReader.open(file));
     }
 
     FileSpot spot() {
@@ -41,20 +35,8 @@ record AdapterWeights(Path path, TensorSource source) implements AutoCloseable {
         return FileSpot.of(path.toString(), offset).tensor(info.name());
     }
 
-    long headerBytes() {
-        return source instanceof SafetensorsReader file ? file.headerBytes() : 0;
-    }
-
-    Map<String, String> metadata() {
-        return source instanceof SafetensorsReader file ? file.metadata() : Map.of();
-    }
-
-    List<String> warnings() {
-        return source instanceof SafetensorsReader file ? file.warnings() : List.of();
-    }
-
     @Override
-    public void close() throws IOException {
+    public void close() {
         source.close();
     }
 }

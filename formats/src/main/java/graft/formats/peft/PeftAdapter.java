@@ -86,10 +86,11 @@ public final class PeftAdapter implements AutoCloseable {
             ConfigByComponent configs =
                     files.config().isPresent()
                             ? ConfigByComponent.ofFile(config)
-                            : ConfigByComponent.ofMetadata(weights.spot(), weights.metadata());
+                            : ConfigByComponent.ofMetadata(
+                                    weights.spot(), weights.source().metadata());
             var decoder = new AdapterDecoder(weights, dialect, configs);
             List<AdapterChange> changes = decoder.decode();
-            long bytes = weights.headerBytes() + decoder.dataBytes();
+            long bytes = weights.source().headerBytes() + decoder.dataBytes();
             return new PeftAdapter(files, config, weights, dialect, changes, bytes);
         } catch (Throwable e) {
             weights.close();
@@ -213,7 +214,7 @@ public final class PeftAdapter implements AutoCloseable {
 
     /** What was accepted but should not be there. */
     public List<String> warnings() {
-        List<String> warnings = new ArrayList<>(weights.warnings());
+        List<String> warnings = new ArrayList<>(weights.source().warnings());
         if (config.initialisation().equals("loftq")) {
             warnings.add(
                     "init_lora_weights loftq: the adapter is relative to the quantised base,"
@@ -224,10 +225,6 @@ public final class PeftAdapter implements AutoCloseable {
 
     @Override
     public void close() {
-        try {
-            weights.close();
-        } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e); // unmapping does not fail
-        }
+        weights.close();
     }
 }

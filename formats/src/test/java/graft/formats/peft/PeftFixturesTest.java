@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.JsonNode;
+
 import graft.formats.FormatException;
 import graft.formats.Testdata;
+import graft.formats.tensor.TensorInfo;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,16 +19,24 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.Set;
 import java.util.stream.Stream;
 
 /** Adapters that peft wrote; and broken ones, most of which peft would load. */
 class PeftFixturesTest {
-    /** Readable headers, unusable numbers: found when the factors are read (ReduceAdapterTest). */
-    private static final Set<String> BROKEN_VALUES = Set.of("nan_value", "inf_value");
+    /** What only the base, or the values, can tell: the converter's AdapterFixturesTest. */
+    private static final Set<String> LATER =
+            Set.of(
+                    "non_finite",
+                    "shape_mismatch",
+                    "unmatched_module",
+                    "ambiguous_module",
+                    "ambiguous_orientation",
+                    "no_base_bias");
 
     static Stream<String> refused() throws IOException {
-        return cases().filter(name -> !accepted(name) && !BROKEN_VALUES.contains(name));
+        return cases().filter(name -> !accepted(name));
     }
 
     static Stream<String> read() throws IOException {
@@ -44,20 +55,30 @@ class PeftFixturesTest {
     }
 
     private static boolean accepted(String name) {
+        JsonNode expected = expected(name);
+        return expected.get("expect").asText().equals("merge")
+                || LATER.contains(expected.path("code").asText());
+    }
+
+    private static JsonNode expected(String name) {
         try {
-            return Testdata.json("adapters/" + name + "/case.json")
-                    .get("expect")
-                    .asText()
-                    .equals("merge");
+            return Testdata.json("adapters/" + name + "/case.json");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
+    private static Path adapter(String name) {
+        JsonNode expected = expected(name);
+        String path = expected.path("adapter_dir").asText("adapter");
+        return Testdata.path("adapters/" + name)
+                .resolve(expected.path("adapter_file").asText(path));
+    }
+
     @ParameterizedTest
     @MethodSource("refused")
     void whatIsNotUnderstoodIsRefused(String name) {
-        Path folder = Testdata.path("adapters/" + name + "/adapter");
+        Path folder = adapter(name);
         assertThatThrownBy(() -> PeftAdapter.open(folder).close())
                 .isInstanceOf(FormatException.class)
                 .hasMessageStartingWith(folder.toString())
@@ -80,8 +101,7 @@ class PeftFixturesTest {
                     case "pissa_unconverted" -> "'pissa";
                     default -> "field '";
                 };
-        assertThatThrownBy(() ->
-                        PeftAdapter.open(Testdata.path("adapters/" + name + "/adapter")).close())
+        assertThatThrownBy(() -> PeftAdapter.open(adapter(name)).close())
                 .hasMessageContaining(cause);
     }
 
@@ -89,11 +109,16 @@ class PeftFixturesTest {
     @ParameterizedTest
     @MethodSource("read")
     void everyTensorHasAPlace(String name) throws IOException {
-        try (var adapter = PeftAdapter.open(Testdata.path("adapters/" + name + "/adapter"))) {
-            assertThat(adapter.dialect()).isEqualTo("peft");
-            assertThat(adapter.changes())
-                    .flatExtracting(AdapterChange::tensors)
-                    .containsExactlyInAnyOrderElementsOf(adapter.tensors().tensors());
+        try (var adapter = PeftAdapter.open(adapter(name))) {
+            assertThat(adapter.dialect()).isEqualTo(expected(name).get("dialect").asText());
+            var used = new HashSet<TensorInfo>();
+            adapter.changes().forEach(change -> used.addAll(change.tensors()));
+            assertThat(adapter.tensors().tensors())
+                    .filteredOn(info -> !used.contains(info))
+                    .allMatch(info ->
+                            info.name().endsWith(".alpha")
+                                    || info.name().contains(".original_module.")
+                                    || info.name().endsWith(".modules_to_save.bias"));
         }
     }
 
