@@ -4,6 +4,7 @@ import com.google.protobuf.ByteString;
 
 import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
+import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -13,6 +14,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * A data file beside graphs: tensors one after the other, each at a multiple of 4096 bytes so that
@@ -81,6 +83,16 @@ public final class ExternalDataWriter implements AutoCloseable {
                 done += channel.write(part, offset + done);
             }
         }
+    }
+
+    /** The number ONNX has for a type, as attributes and protobuf fields hold it. */
+    public static int typeNumber(DType type) {
+        return OnnxTypes.of(type).getNumber();
+    }
+
+    /** The type that ONNX numbers so; empty if Graft has none for it. */
+    public static Optional<DType> type(int number) {
+        return OnnxTypes.of(number);
     }
 
     /** Bytes of the file so far. */

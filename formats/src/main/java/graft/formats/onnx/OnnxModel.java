@@ -1,13 +1,14 @@
 package graft.formats.onnx;
 
-import com.google.protobuf.CodedInputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.UnsafeByteOperations;
 
 import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.onnx.proto.ModelProto;
 import graft.formats.onnx.proto.TensorProto;
+import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
@@ -19,11 +20,13 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * An ONNX model whose initializers are readable tensors wherever their bytes lie.
@@ -38,6 +41,7 @@ public final class OnnxModel implements TensorSource {
     private final Arena arena;
     private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
     private final Map<String, MemorySegment> bytes = new LinkedHashMap<>();
+    private final Set<String> names = new HashSet<>();
 
     private OnnxModel(Path file, ModelProto proto, Arena arena) {
         this.file = file;
@@ -52,10 +56,10 @@ public final class OnnxModel implements TensorSource {
      */
     @SuppressWarnings("MustBeClosedChecker") // the model owns the arena
     public static OnnxModel open(Path file) throws IOException {
-        ModelProto proto = parse(file);
-        GraphChecks.check(FileSpot.of(file), proto.getGraph());
         Arena arena = Arena.ofShared();
         try {
+            ModelProto proto = parse(file, arena);
+            GraphChecks.check(FileSpot.of(file), proto.getGraph());
             var model = new OnnxModel(file, proto, arena);
             model.locate();
             return model;
@@ -65,19 +69,20 @@ public final class OnnxModel implements TensorSource {
         }
     }
 
-    private static ModelProto parse(Path file) throws IOException {
+    /** Weights inside the file stay there: their byte strings are views of the mapping. */
+    private static ModelProto parse(Path file, Arena arena) throws IOException {
         var spot = FileSpot.of(file);
         if (Files.size(file) > Integer.MAX_VALUE) {
             throw new LimitExceededException(
                     spot, "a graph above 2 GB, which protobuf cannot hold");
         }
-        try (var channel = FileChannel.open(file);
-                Arena arena = Arena.ofConfined()) {
+        try (var channel = FileChannel.open(file)) {
             if (channel.size() == 0) {
                 throw new MalformedFileException(spot, "the file is empty");
             }
             MemorySegment mapped = channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
-            var in = CodedInputStream.newInstance(mapped.asByteBuffer());
+            var in = UnsafeByteOperations.unsafeWrap(mapped.asByteBuffer()).newCodedInput();
+            in.enableAliasing(true);
             in.setRecursionLimit(NESTING);
             ModelProto proto = ModelProto.parseFrom(in);
             if (!proto.hasGraph() || proto.getGraph().getNodeCount() == 0) {
@@ -93,6 +98,7 @@ public final class OnnxModel implements TensorSource {
         var external = new ExternalFiles(file, arena);
         for (TensorProto tensor : proto.getGraph().getInitializerList()) {
             var spot = FileSpot.of(file).tensor(tensor.getName());
+            names.add(tensor.getName());
             Optional<TensorInfo> info = InitializerBytes.info(spot, tensor);
             if (info.isEmpty()) {
                 continue; // a type that only passes through
@@ -106,7 +112,7 @@ public final class OnnxModel implements TensorSource {
         }
     }
 
-    /** The message itself, unchanged. */
+    /** The message itself, unchanged; what it holds of weights dies with {@link #close}. */
     public ModelProto proto() {
         return proto;
     }
@@ -123,6 +129,32 @@ public final class OnnxModel implements TensorSource {
                 .mapToLong(set -> set.getVersion())
                 .max()
                 .orElse(0);
+    }
+
+    /** Values that must or may be fed, without initializers that an old graph lists as inputs. */
+    public List<ValueInfoProto> requiredInputs() {
+        return proto.getGraph().getInputList().stream().filter(in -> !isInitializer(in)).toList();
+    }
+
+    /** Initializers that a caller may replace: listed as inputs too (IR 4 and later). */
+    public List<ValueInfoProto> optionalInputs() {
+        return proto.getGraph().getInputList().stream().filter(this::isInitializer).toList();
+    }
+
+    private boolean isInitializer(ValueInfoProto input) {
+        return names.contains(input.getName());
+    }
+
+    /** {@code metadata_props}; the last of equal keys counts. */
+    public Map<String, String> metadata() {
+        Map<String, String> metadata = new LinkedHashMap<>();
+        proto.getMetadataPropsList().forEach(p -> metadata.put(p.getKey(), p.getValue()));
+        return metadata;
+    }
+
+    /** Rules that a graph of Graft's own keeps and others may not; see {@link WrittenChecks}. */
+    public List<String> complaints() {
+        return WrittenChecks.of(this);
     }
 
     @Override
