@@ -1,9 +1,13 @@
 package graft.convert.cli;
 
+import graft.convert.export.AdapterFromOnnx;
+import graft.convert.export.BindGraph;
 import graft.convert.export.ExportModels;
 import graft.convert.export.ExportRequest;
+import graft.convert.export.SlotNames;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
+import graft.formats.tensor.DType;
 
 import org.jspecify.annotations.Nullable;
 
@@ -14,11 +18,11 @@ import picocli.CommandLine.Parameters;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 
 @Command(
@@ -28,33 +32,68 @@ import java.util.concurrent.Callable;
             "",
             "Examples:",
             "  graft export my-model --base base-model --graph base.onnx -o onnx",
-            "  graft export adapter-a adapter-b --base base-model --graph base.onnx --mode shared -o onnx",
-            "  graft export delta --base merged --graph-base base-model --graph base.onnx --mode shared -o onnx"
+            "  graft export adapter-a adapter-b --base base-model --mode slots -o onnx",
+            "  graft export converted --base base-model --graph base.onnx --mode shared -o onnx",
+            "  graft export base-model --graph base.onnx --dry-run --json",
+            "  graft export task.onnx_adapter --mode peft -o adapter"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ExportCommand implements Callable<Integer> {
+    private static final int DEFAULT_TIMEOUT_SECONDS = 600;
+
+    /** Modes of the use case, and the way back. */
+    enum Mode {
+        merged,
+        shared,
+        slots,
+        peft
+    }
+
+    /** Types of stored weights and of slots. */
+    enum Type {
+        f32(DType.F32),
+        f16(DType.F16),
+        bf16(DType.BF16);
+
+        private final DType dtype;
+
+        Type(DType dtype) {
+            this.dtype = dtype;
+        }
+    }
+
     @Mixin CommonOptions common = new CommonOptions();
-    @Mixin OutputOptions write = new OutputOptions();
 
     @Parameters(
             arity = "1..*",
             paramLabel = "SRC",
-            description = "Fine-tunes, sparse deltas or LoRA adapters of one base.")
+            description = {
+                "Fine-tunes, sparse deltas or LoRA adapters of one base, or a folder of graft convert;",
+                "with --mode peft .onnx_adapter files."
+            })
     List<String> sources;
 
     @Option(
+            names = {"-o", "--output"},
+            paramLabel = "DIR",
+            description = "Folder to create.")
+    @Nullable Path output;
+
+    @Option(names = "--force", description = "Replace the output if it exists.")
+    boolean force;
+
+    @Option(
             names = "--graph",
-            required = true,
             paramLabel = "FILE",
-            description = "ONNX export of the base.")
-    String graph;
+            description =
+                    "ONNX export of the base; default onnx/model.onnx or model.onnx in its folder.")
+    @Nullable String graph;
 
     @Option(
             names = "--base",
-            required = true,
             paramLabel = "REF",
-            description = "Checkpoint that the sources build on.")
-    String base;
+            description = "Checkpoint that the sources build on; default the graph's own weights.")
+    @Nullable String base;
 
     @Option(
             names = "--graph-base",
@@ -64,71 +103,181 @@ final class ExportCommand implements Callable<Integer> {
 
     @Option(
             names = "--mode",
-            paramLabel = "merged|shared",
-            description = "merged (default): dense graphs. shared: one base for all graphs.")
-    ExportRequest.Mode mode = ExportRequest.Mode.merged;
+            paramLabel = "merged|shared|slots|peft",
+            description = {
+                "merged (default): dense graphs. shared: one base for all graphs.",
+                "slots: one graph, an .onnx_adapter per LoRA. peft: .onnx_adapter back to PEFT."
+            })
+    Mode mode = Mode.merged;
+
+    @Option(
+            names = "--profile",
+            paramLabel = "peft|genai|olive",
+            description = "Names of slots (default peft).")
+    SlotNames profile = SlotNames.peft;
+
+    @Option(
+            names = "--slot-dtype",
+            paramLabel = "f32|bf16",
+            description = "Type of slots (default f32).")
+    Type slotType = Type.f32;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "f32|f16|bf16",
+            description =
+                    "Type that matrices are stored as; computing is float32 (default: the graph's own).")
+    @Nullable Type storage;
+
+    @Option(names = "--dry-run", description = "Only tell which initializer holds which tensor.")
+    boolean dryRun;
 
     @Option(names = "--no-verify", description = "Do not run the graphs in ONNX Runtime.")
     boolean noVerify;
 
+    @Option(
+            names = "--verify-timeout",
+            paramLabel = "SECONDS",
+            description = "How long ONNX Runtime may take to run all graphs (default 600).")
+    int timeoutSeconds = DEFAULT_TIMEOUT_SECONDS;
+
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        var named = new ExportRequest.Named(common.path(base), common.name(base));
-        String graphSource = graphBase == null ? base : graphBase;
-        Ledger ledger =
-                new ExportModels()
-                        .run(
-                                new ExportRequest(
-                                        tasks(),
-                                        common.path(graph),
-                                        new ExportRequest.Named(
-                                                common.path(graphSource), common.name(graphSource)),
-                                        named,
-                                        mode,
-                                        !noVerify,
-                                        write.output,
-                                        write.force,
-                                        common.progress()));
-        printer.human(
-                "%d initializers bound to the base, %d not; %d tensors of the base are not in the graph"
-                        .formatted(
-                                (long) ledger.total("initializersBound"),
-                                (long) ledger.total("initializersUnbound"),
-                                (long) ledger.total("tensorsUnbound")));
-        for (Map<String, Object> result : ledger.results()) {
-            printer.human(
-                    "%s: %s replaced, %s scattered, %s%s"
-                            .formatted(
-                                    result.get("graph"),
-                                    result.get("replaced"),
-                                    result.get("scattered"),
-                                    Sizes.decimal(
-                                            ((Number) result.getOrDefault("bytes", 0)).longValue()),
-                                    result.containsKey("verified")
-                                            ? " · " + result.get("verified")
-                                            : ""));
+        checkOptions();
+        if (dryRun) {
+            return bind(printer);
         }
-        write.announce(printer);
+        if (output == null) {
+            throw new UsageException("no output given", "name a folder to create with -o DIR");
+        }
+        Ledger ledger =
+                mode == Mode.peft
+                        ? new AdapterFromOnnx().run(named(sources), base, output, force)
+                        : new ExportModels().run(request(output));
+        print(printer, ledger);
+        printer.human("Wrote %s (figures: %s)".formatted(output, output.resolve(Ledger.FILE_NAME)));
+        printer.path(output);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 
-    /** Graphs are called after their sources; clashes get a number. */
-    private List<ExportRequest.Source> tasks() throws IOException {
-        List<ExportRequest.Source> tasks = new ArrayList<>();
-        Set<String> taken = new HashSet<>();
-        for (String source : sources) {
-            Path path = common.path(source);
-            String name = Refs.title(source);
-            String plain =
-                    name.replaceAll("\\.safetensors$", "").replaceAll("[^A-Za-z0-9._-]", "_");
-            String task = plain;
-            for (int i = 2; !taken.add(task); i++) {
-                task = plain + "-" + i;
-            }
-            tasks.add(new ExportRequest.Source(path, source, task));
+    private void checkOptions() {
+        if (slotType == Type.f16) {
+            throw new UsageException(
+                    "--slot-dtype f16: ONNX Runtime 1.23 to 1.29 crashes on such slots",
+                    "use bf16 or f32");
         }
-        return tasks;
+        if (timeoutSeconds < 1) {
+            throw new UsageException(
+                    "--verify-timeout %d is no time".formatted(timeoutSeconds),
+                    "give seconds, or --no-verify");
+        }
+        if (dryRun && (sources.size() != 1 || mode == Mode.peft)) {
+            throw new UsageException(
+                    "--dry-run binds one checkpoint to one graph",
+                    "give the base's checkpoint alone, and --graph");
+        }
+    }
+
+    private ExportRequest request(Path folder) throws IOException {
+        return new ExportRequest(
+                named(sources),
+                graph == null ? Optional.empty() : Optional.of(common.path(graph)),
+                named(graphBase),
+                named(base),
+                switch (mode) {
+                    case merged, peft -> ExportRequest.Mode.merged;
+                    case shared -> ExportRequest.Mode.shared;
+                    case slots -> ExportRequest.Mode.slots;
+                },
+                new ExportRequest.Form(
+                        Optional.ofNullable(storage).map(type -> type.dtype),
+                        profile,
+                        slotType.dtype),
+                noVerify ? Optional.empty() : Optional.of(Duration.ofSeconds(timeoutSeconds)),
+                folder,
+                force,
+                common.progress());
+    }
+
+    private Optional<ExportRequest.Named> named(@Nullable String ref) throws IOException {
+        return ref == null ? Optional.empty() : Optional.of(one(ref));
+    }
+
+    private List<ExportRequest.Named> named(List<String> refs) throws IOException {
+        List<ExportRequest.Named> all = new ArrayList<>();
+        for (String ref : refs) {
+            all.add(one(ref));
+        }
+        return all;
+    }
+
+    private ExportRequest.Named one(String ref) throws IOException {
+        return new ExportRequest.Named(common.path(ref), common.name(ref), Refs.title(ref));
+    }
+
+    private int bind(Printer printer) throws Exception {
+        String checkpoint = base == null ? sources.getFirst() : base;
+        BindGraph.Report report =
+                new BindGraph()
+                        .run(
+                                common.path(checkpoint),
+                                graph == null ? Optional.empty() : Optional.of(common.path(graph)));
+        Map<String, Object> document = report.document();
+        for (Object entry : (List<?>) document.getOrDefault("bindings", List.of())) {
+            var one = (Map<?, ?>) entry;
+            printer.human(
+                    "%s = %s (%s, by %s)"
+                            .formatted(
+                                    one.get("initializer"),
+                                    one.get("tensor"),
+                                    one.get("transform"),
+                                    one.get("how")));
+        }
+        printer.human("coverage %s".formatted(document.get("coverage")));
+        printer.human("no tensor for %s".formatted(document.get("unboundInitializers")));
+        printer.human("not in the graph %s".formatted(document.get("unboundTensors")));
+        printer.document(Json.object(document));
+        OutputOptions.announceDryRun(printer);
+        if (!report.isSameBase()) {
+            printer.note(
+                    "graft: the graph is of another checkpoint: %d tensors have other values in it"
+                            .formatted(
+                                    ((List<?>) document.getOrDefault("differing", List.of()))
+                                            .size()));
+            return ExitCodes.MALFORMED_INPUT;
+        }
+        return ExitCodes.DONE;
+    }
+
+    private static void print(Printer printer, Ledger ledger) {
+        if (ledger.totals().containsKey("initializersBound")) {
+            printer.human(
+                    "%d initializers bound to %d tensors of the base, %d hold none of it; %d tensors are not in the graph"
+                            .formatted(
+                                    (long) ledger.total("initializersBound"),
+                                    (long) ledger.total("tensorsBound"),
+                                    (long) ledger.total("initializersUnbound"),
+                                    (long) ledger.total("tensorsUnbound")));
+        }
+        for (Map<String, Object> result : ledger.results()) {
+            String what =
+                    result.containsKey("replaced")
+                            ? "%s: %s replaced, %s scattered, "
+                                    .formatted(
+                                            result.get("graph"),
+                                            result.get("replaced"),
+                                            result.get("scattered"))
+                            : "%s: %s modules, "
+                                    .formatted(result.get("adapter"), result.get("modules"));
+            printer.human(
+                    what
+                            + Sizes.decimal(((Number) result.getOrDefault("bytes", 0)).longValue())
+                            + (result.containsKey("verified")
+                                    ? " · " + result.get("verified")
+                                    : ""));
+        }
+        ledger.warnings().forEach(warning -> printer.note("graft: " + warning));
     }
 }

@@ -5,7 +5,6 @@ import graft.formats.onnx.ExternalDataWriter;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
@@ -13,17 +12,17 @@ import graft.formats.tensor.TensorSource;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
  * Writes graphs with a model's weights in place. Bind once, export many models. Values are cast to
- * each initializer's own type, rounded at most once.
+ * each initializer's own type, or to the type asked for storage, rounded at most once.
  *
  * <p>Not thread-safe: {@link #sharedBase} is state. Write into a folder that gets its final name
  * when all is done ({@link graft.formats.io.StagedOutput}).
@@ -32,28 +31,56 @@ public final class ExportGraph {
     /** Data of a {@code shared} base, in the folder of its graphs. */
     public static final String BASE_DATA = "base.onnx.data";
 
-    private static final int LOWEST_OPSET = 11; // ScatterND
-    private static final ValueLayout.OfLong I64 =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final int LOWEST_OPSET = 11; // ScatterElements, CumSum
+    private static final int LOWEST_BF16_OPSET = 13; // Cast
 
     private final OnnxModel graph;
     private final GraphBinding binding;
+    private final Optional<DType> storage;
     private final Map<String, TensorProto> base = new TreeMap<>();
     private final Map<String, ExportPlan.Target> baseChanges = new TreeMap<>();
+    private final Map<String, ExportPlan.Bias> baseBiases = new TreeMap<>();
 
     /**
      * @param graph stays open while this is used
      * @param checkpoint what the graph was exported from
      * @throws ConversionException.NothingMatched if the graph holds none of its weights
      */
-    public ExportGraph(OnnxModel graph, TensorSource checkpoint) throws ConversionException {
+    public ExportGraph(OnnxModel graph, TensorSource checkpoint) throws IOException {
+        this(graph, checkpoint, Optional.empty());
+    }
+
+    /**
+     * @param storage type that matrices of float32 are stored as; they are computed with as float32
+     *     again
+     * @throws ConversionException.BaseMismatch if the graph is too old to store them so
+     */
+    public ExportGraph(OnnxModel graph, TensorSource checkpoint, Optional<DType> storage)
+            throws IOException {
         this.graph = graph;
+        this.storage = storage;
         this.binding = GraphBinding.bind(graph, checkpoint);
+        if (storage.equals(Optional.of(DType.BF16))) {
+            requireOpset(LOWEST_BF16_OPSET, "storing bfloat16", "--dtype f16 or f32");
+        }
+    }
+
+    private void requireOpset(int lowest, String what, String other) throws ConversionException {
+        if (graph.opset() < lowest) {
+            throw new ConversionException.BaseMismatch(
+                    "%s has opset %d, %s needs %d"
+                            .formatted(graph.name(), graph.opset(), what, lowest),
+                    "export the graph anew with a later opset, or use " + other);
+        }
     }
 
     /** Which initializer holds which tensor. */
     public GraphBinding binding() {
         return binding;
+    }
+
+    OnnxModel graph() {
+        return graph;
     }
 
     /**
@@ -68,17 +95,25 @@ public final class ExportGraph {
         Path data = folder.resolve(task + ".onnx.data");
         try (var out = ExternalDataWriter.create(data)) {
             for (TensorInfo info : graph.tensors()) {
-                ExportPlan.Target target = plan.targets().get(info.name());
-                if (target != null) {
-                    replaceOverBase(editor, out, target);
-                    continue;
-                }
-                try (Arena arena = Arena.ofConfined()) {
-                    editor.replace(out.add(info, baseBytes(info.name(), arena)));
+                if (plan.targets().get(info.name()) == null) {
+                    try (Arena arena = Arena.ofConfined()) {
+                        store(editor, out, info, baseBytes(info.name(), arena), arena);
+                    }
                 }
             }
+            for (ExportPlan.Target target : plan.targets().values()) {
+                replaceOverBase(editor, out, target);
+            }
+            addBiases(editor, out, plan);
         }
         return finish(editor, task, folder, data, plan, 0);
+    }
+
+    /** Writes the graph as it is, over the data of {@link #sharedBase}; for what has no changes. */
+    GraphEditor overBase() {
+        var editor = new GraphEditor(graph);
+        base.forEach((name, tensor) -> putStored(editor, name, tensor));
+        return editor;
     }
 
     /**
@@ -91,7 +126,17 @@ public final class ExportGraph {
         ExportPlan plan = ExportPlan.of(graph, binding, changes);
         base.clear();
         baseChanges.clear();
+        baseBiases.clear();
+        for (ExportPlan.Target target : plan.targets().values()) {
+            if (target.isCopy() || target.isReshaped()) {
+                throw new ConversionException.BaseMismatch(
+                        "%s cannot hold the changed base: %s would need another shape, or a copy"
+                                .formatted(graph.name(), target.before().name()),
+                        "export the graph from the changed base itself");
+            }
+        }
         baseChanges.putAll(plan.targets());
+        baseBiases.putAll(plan.biases());
     }
 
     /** Writes the data that all tasks of a folder share, once, before the first {@link #shared}. */
@@ -100,15 +145,18 @@ public final class ExportGraph {
         try (var out = ExternalDataWriter.create(folder.resolve(BASE_DATA))) {
             for (TensorInfo info : graph.tensors()) {
                 try (Arena arena = Arena.ofConfined()) {
-                    base.put(info.name(), out.add(info, baseBytes(info.name(), arena)));
+                    TensorInfo stored = stored(info);
+                    MemorySegment bytes = baseBytes(info.name(), arena);
+                    base.put(info.name(), out.add(stored, cast(info, bytes, stored, arena)));
                 }
             }
         }
     }
 
     /**
-     * One task over the shared base: {@code TASK.onnx} and {@code TASK.delta.data}. A scatter is
-     * written as ScatterND where that is smaller than the whole tensor.
+     * One task over the shared base: {@code TASK.onnx} and {@code TASK.delta.data}. Sparse changes
+     * and changes of low rank are computed from the base when the graph is loaded, where that is
+     * smaller than the whole tensor.
      *
      * @throws IllegalStateException before {@link #sharedBase}
      * @throws ConversionException.BaseMismatch if a change has no place in the graph
@@ -118,33 +166,26 @@ public final class ExportGraph {
         if (base.isEmpty()) {
             throw new IllegalStateException("no shared base yet");
         }
-        if (graph.opset() < LOWEST_OPSET) {
-            throw new ConversionException.BaseMismatch(
-                    "%s has opset %d, ScatterND needs %d"
-                            .formatted(graph.name(), graph.opset(), LOWEST_OPSET),
-                    "export the graph anew with a later opset, or use --mode merged");
-        }
+        requireOpset(LOWEST_OPSET, "scattering", "--mode merged");
         ExportPlan plan = ExportPlan.of(graph, binding, changes);
-        var editor = new GraphEditor(graph);
-        base.values().forEach(editor::replace);
+        GraphEditor editor = overBase();
         Path data = folder.resolve(task + ".delta.data");
-        int scattered = 0;
+        int computed = 0;
         try (var out = ExternalDataWriter.create(data)) {
             for (ExportPlan.Target target : plan.targets().values()) {
-                if (target.change() instanceof TensorChange.Scatter scatter
-                        && isSmaller(scatter, target)) {
-                    scatter(editor, out, target, scatter);
-                    scattered++;
+                if (computeOverBase(editor, out, target)) {
+                    computed++;
                 } else {
                     replaceOverBase(editor, out, target);
                 }
             }
+            addBiases(editor, out, plan);
         }
-        return finish(editor, task, folder, data, plan, scattered);
+        return finish(editor, task, folder, data, plan, computed);
     }
 
-    private ExportReport finish(
-            GraphEditor editor, String task, Path folder, Path data, ExportPlan plan, int scattered)
+    ExportReport finish(
+            GraphEditor editor, String task, Path folder, Path data, ExportPlan plan, int computed)
             throws IOException {
         plan.targets().values().stream()
                 .filter(ExportPlan.Target::isReshaped)
@@ -154,19 +195,10 @@ public final class ExportGraph {
         return new ExportReport(
                 file,
                 binding.bindings(),
-                plan.targets().size() - scattered,
-                scattered,
+                plan.targets().size() + plan.biases().size() - computed,
+                computed,
+                plan.absent(),
                 Files.size(file) + Files.size(data));
-    }
-
-    /** ScatterND has an int64 per axis and entry, and reads the base besides. */
-    private boolean isSmaller(TensorChange.Scatter scatter, ExportPlan.Target target) {
-        int width = target.after().dtype().bytes();
-        long entry = 8L * target.after().shape().rank() + width;
-        TensorProto shared = base.get(target.before().name());
-        boolean external =
-                shared != null && shared.getDataLocation() == TensorProto.DataLocation.EXTERNAL;
-        return external && scatter.count() * entry < target.after().bytes();
     }
 
     /** An initializer of the base that tasks build on. */
@@ -181,72 +213,132 @@ public final class ExportGraph {
             throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment under =
-                    switch (target.change()) {
-                        case TensorChange.Scatter _ -> baseBytes(target.before().name(), arena);
-                        case TensorChange.Replace _ -> graph.bytes(target.before().name());
-                    };
-            editor.replace(out.add(target.after(), Materialised.of(target, under, arena)));
+                    target.isWhole()
+                            ? graph.bytes(target.before().name())
+                            : baseBytes(target.before().name(), arena);
+            MemorySegment bytes = Materialised.of(target, under, arena);
+            store(editor, out, target.after(), bytes, arena);
+            target.uses().forEach(use -> editor.rewire(use, target.after().name()));
         }
+    }
+
+    private void addBiases(GraphEditor editor, ExternalDataWriter out, ExportPlan plan)
+            throws IOException {
+        Map<String, ExportPlan.Bias> all = new TreeMap<>(baseBiases);
+        all.putAll(plan.biases());
+        for (ExportPlan.Bias bias : all.values()) {
+            try (Arena arena = Arena.ofConfined()) {
+                TensorInfo info = bias.info();
+                editor.put(out.add(info, Materialised.of(info, bias.change().values(), arena)));
+                String output = graph.proto().getGraph().getNode(bias.node()).getOutput(0);
+                String hidden = editor.intercept(bias.node(), "unbiased");
+                editor.after(
+                        bias.node(),
+                        GraphEditor.node("Add", info.name() + "/Add", output, hidden, info.name()));
+            }
+        }
+    }
+
+    /** Whether it was written as nodes over the base. */
+    private boolean computeOverBase(
+            GraphEditor editor, ExternalDataWriter out, ExportPlan.Target target)
+            throws IOException {
+        TensorProto shared = base.get(target.before().name());
+        if (shared == null
+                || shared.getDataLocation() != TensorProto.DataLocation.EXTERNAL
+                || target.isReshaped()) {
+            return false;
+        }
+        TensorInfo stored = stored(target.before());
+        boolean sparse =
+                target.placed().stream().allMatch(p -> p.change() instanceof TensorChange.Scatter);
+        if (sparse && SparseInitializer.bytes(target, stored.dtype()) < stored.bytes()) {
+            scatter(editor, out, target, shared, stored);
+        } else if (LowRankInitializer.fits(target, baseChanges)) {
+            TensorProto base = renamed(shared, "graft/base/" + target.before().name());
+            try (Arena arena = Arena.ofConfined()) {
+                new LowRankInitializer(target, arena).add(editor, out, base);
+            }
+        } else {
+            return false;
+        }
+        target.uses().forEach(use -> editor.rewire(use, target.after().name()));
+        return true;
     }
 
     private void scatter(
             GraphEditor editor,
             ExternalDataWriter out,
             ExportPlan.Target target,
-            TensorChange.Scatter scatter)
+            TensorProto shared,
+            TensorInfo stored)
             throws IOException {
-        String name = target.before().name();
-        TensorProto shared = base.get(name);
-        if (shared == null) {
-            throw new IllegalStateException("no shared base data for " + name);
-        }
-        Shape shape = target.after().shape();
-        int axes = shape.rank();
-        DType type = target.after().dtype();
-        var indexInfo =
-                new TensorInfo("graft/index/" + name, DType.I64, Shape.of(scatter.count(), axes));
-        var valueInfo = new TensorInfo("graft/value/" + name, type, Shape.of(scatter.count()));
+        String name = target.after().name();
+        boolean cast = stored.dtype() != target.before().dtype();
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment indices = arena.allocate(indexInfo.bytes(), 64);
-            MemorySegment values = arena.allocate(valueInfo.bytes(), 64);
-            fill(target, scatter, indices, values);
-            editor.scatter(
-                    name,
-                    shared.toBuilder().setName("graft/base/" + name).build(),
-                    out.add(indexInfo, indices),
-                    out.add(valueInfo, values));
+            MemorySegment under = baseBytes(target.before().name(), arena);
+            new SparseInitializer(target, stored.dtype(), arena)
+                    .add(
+                            editor,
+                            out,
+                            renamed(shared, "graft/base/" + target.before().name()),
+                            cast(target.before(), under, stored, arena),
+                            cast ? "graft/stored/" + name : name);
+        }
+        if (cast) {
+            editor.first(castNode(editor, name, target.before().dtype()));
         }
     }
 
-    private static void fill(
-            ExportPlan.Target target,
-            TensorChange.Scatter scatter,
-            MemorySegment indices,
-            MemorySegment values)
+    private static TensorProto renamed(TensorProto tensor, String name) {
+        return tensor.toBuilder().setName(name).build();
+    }
+
+    private void store(
+            GraphEditor editor,
+            ExternalDataWriter out,
+            TensorInfo info,
+            MemorySegment bytes,
+            Arena arena)
             throws IOException {
-        Shape shape = scatter.info().shape();
-        int axes = shape.rank();
-        boolean transposed = target.transform() == Binding.Transform.TRANSPOSE;
-        DType type = target.after().dtype();
-        float[] one = new float[1];
-        long[] next = {0};
-        scatter.entries()
-                .walk((index, value) -> {
-                    long entry = next[0]++;
-                    long rest = index;
-                    for (int axis = axes - 1; axis >= 0; axis--) {
-                        long extent = shape.extent(axis);
-                        int place = transposed ? axes - 1 - axis : axis;
-                        indices.set(I64, 8 * (entry * axes + place), rest % extent);
-                        rest /= extent;
-                    }
-                    one[0] = value;
-                    Elements.narrow(type, one, 0, values, entry, 1);
-                });
-        if (next[0] != scatter.count()) {
-            throw new IllegalStateException(
-                    "%s: %d entries, %d announced"
-                            .formatted(scatter.info().name(), next[0], scatter.count()));
+        TensorInfo stored = stored(info);
+        putStored(editor, info.name(), out.add(stored, cast(info, bytes, stored, arena)));
+    }
+
+    private void putStored(GraphEditor editor, String name, TensorProto tensor) {
+        DType type = graph.find(name).map(TensorInfo::dtype).orElse(DType.F32);
+        boolean same = tensor.getDataType() == ExternalDataWriter.typeNumber(type);
+        if (same || storage.isEmpty()) {
+            editor.put(tensor);
+        } else {
+            editor.put(renamed(tensor, "graft/stored/" + name));
+            editor.first(castNode(editor, name, type));
         }
+    }
+
+    private static graft.formats.onnx.proto.NodeProto.Builder castNode(
+            GraphEditor editor, String name, DType type) {
+        return editor.compute("Cast", name, "graft/stored/" + name)
+                .addAttribute(GraphEditor.integer("to", ExternalDataWriter.typeNumber(type)));
+    }
+
+    /** What an initializer is stored as: vectors and scalars stay as they are. */
+    private TensorInfo stored(TensorInfo info) {
+        Shape shape = info.shape();
+        boolean narrowed = storage.isPresent() && info.dtype() == DType.F32 && shape.rank() >= 2;
+        return narrowed ? new TensorInfo(info.name(), storage.get(), shape) : info;
+    }
+
+    private static MemorySegment cast(
+            TensorInfo info, MemorySegment bytes, TensorInfo stored, Arena arena)
+            throws IOException {
+        return stored.dtype() == info.dtype()
+                ? bytes
+                : Materialised.cast(info, bytes, stored.dtype(), arena);
+    }
+
+    /** For a caller that needs nothing written: where each change would go. */
+    ExportPlan plan(List<TensorChange> changes) throws ConversionException {
+        return ExportPlan.of(graph, binding, changes);
     }
 }

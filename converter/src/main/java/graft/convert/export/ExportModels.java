@@ -4,167 +4,274 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.plan.Inputs;
-import graft.formats.checkpoint.Checkpoint;
-import graft.formats.delta.DeltaHeader;
-import graft.formats.delta.DeltaReader;
 import graft.formats.onnx.OnnxModel;
-import graft.formats.peft.PeftAdapter;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
- * Exports models of one base as ONNX graphs in one folder, and runs each in ONNX Runtime before the
- * folder gets its name. Stateless, safe from any thread.
+ * Exports models of one base as ONNX graphs in one folder, and runs each in ONNX Runtime, in a
+ * process of its own, before the folder gets its name. Stateless, safe from any thread.
  */
 public final class ExportModels {
+    private static final String BASE = "base";
+
     /**
      * @throws ConversionException.NothingMatched if the graph holds no weight of its base
-     * @throws ConversionException.BaseMismatch if a model does not fit the graph or the base
+     * @throws ConversionException.BaseMismatch if a model does not fit the graph or the base, or
+     *     the graph is of another base
      * @throws ConversionException.CheckFailed if ONNX Runtime computes something else than the
-     *     dense form
+     *     dense form, crashes or does not finish
      */
     public Ledger run(ExportRequest request) throws IOException {
-        try (var graph = OnnxModel.open(request.graph());
-                var graphBase = Checkpoint.open(request.graphBase().path());
-                var base = Checkpoint.open(request.base().path())) {
-            var export = new ExportGraph(graph, graphBase);
-            try (var staged = Inputs.stage(request.output(), request.force())) {
-                List<TensorChange> under = ModelChanges.ofCheckpoint(graphBase, base);
-                export.buildOn(placeable(under, graphBase));
-                if (request.mode() == ExportRequest.Mode.shared) {
-                    export.sharedBase(staged.path());
-                }
-                request.progress().phase("export", request.sources().size());
-                List<Map<String, Object>> results = new ArrayList<>();
-                for (ExportRequest.Source source : request.sources()) {
-                    results.add(one(request, export, source, base, staged.path()));
-                    request.progress().advance(1);
-                }
-                Ledger ledger = ledger(request, graphBase, base, export, results, staged.path());
-                LedgerWriter.write(staged.path(), ledger, Map.of());
-                staged.commit();
-                return ledger;
-            }
+        List<ExportTask> tasks = ExportTask.of(request.sources());
+        try (var bases = ExportBases.open(request, tasks);
+                var staged = Inputs.stage(request.output(), request.force())) {
+            Path scratch = Files.createDirectory(staged.path().resolve(".check"));
+            var run = new Run(request, bases, tasks, staged.path(), scratch);
+            run.export();
+            List<Map<String, Object>> gates =
+                    request.verify().isPresent()
+                            ? new GateRunner(request.verify().orElse(Duration.ZERO))
+                                    .run(run.gates, scratch)
+                            : List.of();
+            deleteAll(scratch);
+            run.complain(staged.path());
+            Ledger ledger = run.ledger(gates, staged.path());
+            LedgerWriter.write(staged.path(), ledger, Map.of());
+            staged.commit();
+            return ledger;
         }
     }
 
-    /**
-     * What the base has and the graph's does not belongs to no task: a merged model has no head.
-     */
-    private static List<TensorChange> placeable(List<TensorChange> changes, Checkpoint graphBase) {
-        return changes.stream()
-                .filter(change -> graphBase.find(change.info().name()).isPresent())
-                .toList();
+    private static void deleteAll(Path folder) throws IOException {
+        List<Path> files;
+        try (var list = Files.list(folder)) {
+            files = list.toList();
+        }
+        for (Path file : files) {
+            Files.delete(file);
+        }
+        Files.delete(folder);
     }
 
-    private static Map<String, Object> one(
-            ExportRequest request,
-            ExportGraph export,
-            ExportRequest.Source source,
-            Checkpoint base,
-            Path folder)
-            throws IOException {
-        boolean shared = request.mode() == ExportRequest.Mode.shared;
-        try (var model = OpenModel.open(source.path(), base)) {
+    /** One export: what is being written where, and what must be checked afterwards. */
+    private static final class Run {
+        private final ExportRequest request;
+        private final ExportBases bases;
+        private final List<ExportTask> tasks;
+        private final Path folder;
+        private final Path scratch;
+        private final Map<String, Integer> sizes;
+        private final List<GraphGate> gates = new ArrayList<>();
+        private final List<Map<String, Object>> results = new ArrayList<>();
+        private final List<Ledger.Input> inputs = new ArrayList<>();
+        private final TreeSet<String> warnings = new TreeSet<>();
+        private boolean denseBase;
+
+        Run(
+                ExportRequest request,
+                ExportBases bases,
+                List<ExportTask> tasks,
+                Path folder,
+                Path scratch)
+                throws IOException {
+            this.request = request;
+            this.bases = bases;
+            this.tasks = tasks;
+            this.folder = folder;
+            this.scratch = scratch;
+            this.sizes = GraphFinder.sizes(bases.folders());
+        }
+
+        void export() throws IOException {
+            request.progress().phase("export", tasks.size());
+            switch (request.mode()) {
+                case merged -> {
+                    for (ExportTask task : tasks) {
+                        bases.buildOn(task);
+                        graph(task);
+                    }
+                }
+                case shared -> {
+                    bases.buildOnOne(tasks);
+                    bases.export().sharedBase(folder);
+                    for (ExportTask task : tasks) {
+                        graph(task);
+                    }
+                }
+                case slots -> slots();
+            }
+        }
+
+        private void graph(ExportTask task) throws IOException {
+            ExportGraph export = bases.export();
+            boolean shared = request.mode() == ExportRequest.Mode.shared;
+            try (var model = OpenModel.open(task.path(), bases.base(task))) {
+                requireChanges(task, model);
+                ExportReport report =
+                        shared
+                                ? export.shared(task.name(), model.changes(), folder)
+                                : export.merged(task.name(), model.changes(), folder);
+                inputs.addAll(Inputs.of("model", task.source(), model.files()));
+                Map<String, Object> result = new LinkedHashMap<>();
+                result.put("task", task.name());
+                result.put("graph", report.graph().getFileName().toString());
+                result.put("bytes", report.bytes());
+                result.put("replaced", report.replaced());
+                result.put("scattered", report.scattered());
+                results.add(result);
+                warnAbsent(task, report.absent());
+                if (request.verify().isPresent()) {
+                    boolean exact = model.adapter().isEmpty();
+                    gates(task, report.graph(), shared, exact, model.changes());
+                }
+            }
+            request.progress().advance(1);
+        }
+
+        private void requireChanges(ExportTask task, OpenModel model)
+                throws ConversionException.NothingMatched {
             if (model.changes().isEmpty()) {
                 throw new ConversionException.NothingMatched(
-                        "%s changes nothing in %s".formatted(source.source(), base.name()),
+                        "%s changes nothing in %s"
+                                .formatted(task.source(), bases.base(task).name()),
                         "check that the source is not the base itself");
             }
-            ExportReport report =
-                    shared
-                            ? export.shared(source.task(), model.changes(), folder)
-                            : export.merged(source.task(), model.changes(), folder);
-            Map<String, Object> result = new LinkedHashMap<>();
-            result.put("task", source.task());
-            result.put("graph", report.graph().getFileName().toString());
-            result.put("bytes", report.bytes());
-            result.put("replaced", report.replaced());
-            result.put("scattered", report.scattered());
-            if (request.verify()) {
-                result.put(
-                        "verified",
-                        verify(export, source.task(), model.changes(), folder, request));
-            }
-            return result;
         }
-    }
 
-    private static String verify(
-            ExportGraph export,
-            String task,
-            List<TensorChange> changes,
-            Path folder,
-            ExportRequest request)
-            throws IOException {
-        Path written = folder.resolve(task + ".onnx");
-        if (request.mode() == ExportRequest.Mode.merged) {
-            return GraphProbe.compare(written, request.graph(), GraphProbe.Expect.DIFFERENT);
-        }
-        Path scratch = Files.createDirectory(folder.resolve(".check"));
-        try {
-            export.merged(task, changes, scratch);
-            return GraphProbe.compare(
-                    written, scratch.resolve(task + ".onnx"), GraphProbe.Expect.SAME);
-        } finally {
-            for (String name : List.of(task + ".onnx", task + ".onnx.data")) {
-                Files.deleteIfExists(scratch.resolve(name));
-            }
-            Files.delete(scratch);
-        }
-    }
-
-    private static Ledger ledger(
-            ExportRequest request,
-            Checkpoint graphBase,
-            Checkpoint base,
-            ExportGraph export,
-            List<Map<String, Object>> results,
-            Path folder)
-            throws IOException {
-        List<Ledger.Input> inputs = new ArrayList<>();
-        inputs.addAll(Inputs.of("graph", request.graph().toString(), List.of(request.graph())));
-        inputs.addAll(Inputs.of("graph base", request.graphBase().source(), graphBase.files()));
-        if (!request.base().equals(request.graphBase())) {
-            inputs.addAll(Inputs.of("base", request.base().source(), base.files()));
-        }
-        for (ExportRequest.Source source : request.sources()) {
-            inputs.addAll(Inputs.of("model", source.source(), files(source.path())));
-        }
-        GraphBinding binding = export.binding();
-        Map<String, Number> totals = new TreeMap<>();
-        totals.put("initializersBound", binding.bindings().size());
-        totals.put("initializersUnbound", binding.unboundInitializers().size());
-        totals.put("tensorsUnbound", binding.unboundTensors().size());
-        return new Ledger(
-                "export",
-                inputs,
-                Map.of("mode", request.mode().name(), "verify", request.verify()),
-                LedgerWriter.outputs(folder),
-                List.of(),
-                totals,
-                results,
-                List.of());
-    }
-
-    private static List<Path> files(Path source) throws IOException {
-        if (PeftAdapter.isAt(source)) {
-            try (var adapter = PeftAdapter.open(source)) {
-                return adapter.files();
+        private void warnAbsent(ExportTask task, Iterable<String> absent) {
+            for (String tensor : absent) {
+                warnings.add(
+                        "%s: the graph does not compute with %s, so its change has no effect"
+                                .formatted(task.name(), tensor));
             }
         }
-        if (DeltaReader.isAt(source)) {
-            return List.of(source.resolve(DeltaHeader.FILE_NAME));
+
+        /**
+         * @param exact whether values are scattered, not computed
+         */
+        private void gates(
+                ExportTask task,
+                Path graph,
+                boolean shared,
+                boolean exact,
+                List<TensorChange> changes)
+                throws IOException {
+            if (shared) {
+                ExportReport dense = bases.export().merged(task.name(), changes, scratch);
+                var expect = exact ? GraphGate.Expect.SAME : GraphGate.Expect.CLOSE;
+                gate(task.name(), graph, dense.graph(), expect);
+            }
+            gate(task.name(), graph, denseBase(), GraphGate.Expect.DIFFERENT);
         }
-        try (var checkpoint = Checkpoint.open(source)) {
-            return checkpoint.files();
+
+        private void gate(String task, Path graph, Path reference, GraphGate.Expect expect) {
+            gates.add(new GraphGate(task, graph, Optional.empty(), reference, expect, sizes));
+        }
+
+        /** The base that everything builds on, dense, and stored as what is compared with it. */
+        private Path denseBase() throws IOException {
+            if (request.mode() == ExportRequest.Mode.merged && request.form().storage().isEmpty()) {
+                return bases.graph().file();
+            }
+            if (!denseBase) {
+                bases.export().merged(BASE, List.of(), scratch);
+                denseBase = true;
+            }
+            return scratch.resolve(BASE + ".onnx");
+        }
+
+        private void slots() throws IOException {
+            bases.buildOnOne(tasks);
+            var slots = new SlotExport(request, bases, tasks, folder);
+            slots.run();
+            results.addAll(slots.results());
+            inputs.addAll(slots.inputs());
+            slots.absent().forEach(this::warnAbsent);
+            if (request.verify().isEmpty()) {
+                return;
+            }
+            slots.gates(scratch, sizes, this::denseBase, gates);
+        }
+
+        /** Structural rules that every graph of ours keeps. */
+        void complain(Path written) throws IOException {
+            List<Path> graphs;
+            try (var files = Files.list(written)) {
+                graphs = files.filter(f -> f.toString().endsWith(".onnx")).sorted().toList();
+            }
+            for (Path graph : graphs) {
+                try (var model = OnnxModel.open(graph)) {
+                    for (String complaint : model.complaints()) {
+                        throw new ConversionException.CheckFailed(
+                                "%s: %s".formatted(graph.getFileName(), complaint),
+                                "this is a bug; please report it");
+                    }
+                }
+            }
+        }
+
+        Ledger ledger(List<Map<String, Object>> checked, Path written) throws IOException {
+            List<Ledger.Input> all = new ArrayList<>(bases.inputs());
+            all.addAll(inputs);
+            for (Map<String, Object> result : results) {
+                List<Map<String, Object>> own =
+                        checked.stream()
+                                .filter(gate ->
+                                        Objects.equals(gate.get("task"), result.get("task")))
+                                .map(Run::withoutTask)
+                                .toList();
+                if (!own.isEmpty()) {
+                    result.put("gates", own);
+                    result.put("verified", String.valueOf(own.getFirst().get("means")));
+                }
+            }
+            Map<String, Number> totals = new TreeMap<>();
+            bases.binding()
+                    .ifPresent(binding -> {
+                        totals.put("initializersBound", binding.bindings().size());
+                        totals.put("initializersUnbound", binding.unboundInitializers().size());
+                        totals.put("tensorsBound", binding.boundTensors());
+                        totals.put("tensorsUnbound", binding.unboundTensors().size());
+                    });
+            return new Ledger(
+                    "export",
+                    all,
+                    options(),
+                    LedgerWriter.outputs(written),
+                    List.of(),
+                    totals,
+                    results,
+                    List.copyOf(warnings));
+        }
+
+        private static Map<String, Object> withoutTask(Map<String, Object> gate) {
+            Map<String, Object> rest = new LinkedHashMap<>(gate);
+            rest.remove("task");
+            return rest;
+        }
+
+        private Map<String, Object> options() {
+            Map<String, Object> options = new TreeMap<>();
+            options.put("mode", request.mode().name());
+            options.put("verify", request.verify().isPresent());
+            request.form().storage().ifPresent(type -> options.put("dtype", type.name()));
+            if (request.mode() == ExportRequest.Mode.slots) {
+                options.put("profile", request.form().profile().name());
+                options.put("slotType", request.form().slotType().name());
+            }
+            return options;
         }
     }
 }

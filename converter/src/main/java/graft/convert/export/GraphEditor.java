@@ -1,14 +1,13 @@
 package graft.convert.export;
 
 import graft.formats.onnx.OnnxModel;
+import graft.formats.onnx.proto.AttributeProto;
 import graft.formats.onnx.proto.GraphProto;
 import graft.formats.onnx.proto.ModelProto;
 import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
-import graft.formats.onnx.proto.TensorShapeProto;
 import graft.formats.onnx.proto.ValueInfoProto;
-import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.io.OutputStream;
@@ -23,8 +22,8 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * A copy of a graph whose initializers are replaced one by one. Nodes keep their names and order;
- * scatter nodes come first. Not thread-safe.
+ * A copy of a graph whose initializers are replaced one by one, and whose nodes get neighbours.
+ * Nodes keep their names and order; nodes that compute initializers come first. Not thread-safe.
  */
 final class GraphEditor {
     /** Below IR 4 every initializer is an input too, and nothing can be folded. */
@@ -32,44 +31,108 @@ final class GraphEditor {
 
     private final OnnxModel graph;
     private final Map<String, TensorProto> initializers = new HashMap<>();
+    private final Set<String> computed = new HashSet<>();
     private final Map<String, TensorProto> extra = new TreeMap<>();
-    private final List<NodeProto> scatters = new ArrayList<>();
-    private final Map<String, ExportPlan.Target> reshaped = new TreeMap<>();
+    private final List<NodeProto> first = new ArrayList<>();
+    private final List<NodeProto.Builder> nodes = new ArrayList<>();
+    private final Map<Integer, List<NodeProto>> after = new HashMap<>();
+    private final List<ValueInfoProto> inputs = new ArrayList<>();
+    private final List<ExportPlan.Target> reshaped = new ArrayList<>();
+    private final List<ExportPlan.Target> free = new ArrayList<>();
 
     GraphEditor(OnnxModel graph) {
         this.graph = graph;
+        graph.proto().getGraph().getNodeList().forEach(node -> nodes.add(node.toBuilder()));
     }
 
-    /** Puts another initializer in the place of the one of the same name. */
-    void replace(TensorProto initializer) {
-        initializers.put(initializer.getName(), initializer);
+    /** The graph before any edit. */
+    OnnxModel graph() {
+        return graph;
+    }
+
+    /** Puts another initializer in the place of the one of the same name, or adds one. */
+    void put(TensorProto initializer) {
+        if (graph.find(initializer.getName()).isPresent()) {
+            initializers.put(initializer.getName(), initializer);
+        } else {
+            extra.put(initializer.getName(), initializer);
+        }
+    }
+
+    /** Adds a node that computes what is constant; those it reads must have been added before. */
+    NodeProto.Builder compute(String op, String output, String... reads) {
+        return node(op, "graft/" + op + "/" + output, output, reads);
+    }
+
+    /**
+     * Adds a node of {@link #compute}.
+     *
+     * @param node whose output may have the name of an initializer, which it then replaces
+     */
+    void first(NodeProto.Builder node) {
+        computed.add(node.getOutput(0));
+        first.add(node.build());
+    }
+
+    static NodeProto.Builder node(String op, String name, String output, String... reads) {
+        return NodeProto.newBuilder()
+                .setOpType(op)
+                .setName(name)
+                .addAllInput(List.of(reads))
+                .addOutput(output);
+    }
+
+    static AttributeProto integer(String name, long value) {
+        return AttributeProto.newBuilder()
+                .setName(name)
+                .setType(AttributeProto.AttributeType.INT)
+                .setI(value)
+                .build();
+    }
+
+    /** Makes a use read another value. */
+    void rewire(Use use, String value) {
+        nodes.get(use.node()).setInput(use.input(), value);
+    }
+
+    /**
+     * Makes a node write its first output under another name, so that nodes added {@link #after} it
+     * may write the old one.
+     *
+     * @return the new name
+     */
+    String intercept(int node, String suffix) {
+        // the last one in the chain writes the name that everybody reads
+        List<NodeProto> chain = after.computeIfAbsent(node, _ -> new ArrayList<>());
+        String output = graph.proto().getGraph().getNode(node).getOutput(0);
+        String hidden = output + "/" + suffix;
+        if (chain.isEmpty()) {
+            nodes.get(node).setOutput(0, hidden);
+        } else {
+            int last = chain.size() - 1;
+            chain.set(last, chain.get(last).toBuilder().setOutput(0, hidden).build());
+        }
+        return hidden;
+    }
+
+    /** Adds a node behind another one and what was added behind that before. */
+    void after(int node, NodeProto.Builder added) {
+        after.computeIfAbsent(node, _ -> new ArrayList<>()).add(added.build());
+    }
+
+    /** Adds an input; with an initializer of the same name it is optional. */
+    void input(ValueInfoProto input) {
+        inputs.add(input);
     }
 
     /** Remembers that everything computed from this initializer changes its last extent. */
     void reshape(ExportPlan.Target target) {
-        reshaped.put(target.before().name(), target);
+        reshaped.add(target);
     }
 
-    /**
-     * Lays values over a base: the old name becomes the output of a ScatterND, so that no other
-     * node changes.
-     *
-     * @param base the unchanged initializer, under a name of its own
-     */
-    void scatter(String name, TensorProto base, TensorProto indices, TensorProto updates) {
-        initializers.remove(name);
-        extra.put(base.getName(), base);
-        extra.put(indices.getName(), indices);
-        extra.put(updates.getName(), updates);
-        scatters.add(
-                NodeProto.newBuilder()
-                        .setOpType("ScatterND")
-                        .setName("graft/scatter/" + name)
-                        .addInput(base.getName())
-                        .addInput(indices.getName())
-                        .addInput(updates.getName())
-                        .addOutput(name)
-                        .build());
+    /** Remembers that the changed extent of this initializer is another one for each task. */
+    void free(ExportPlan.Target target) {
+        free.add(target);
     }
 
     /** Writes the edited graph; its data files lie in the same folder. */
@@ -77,100 +140,65 @@ final class GraphEditor {
         ModelProto.Builder model = graph.proto().toBuilder();
         model.setIrVersion(Math.max(LOWEST_IR, model.getIrVersion()));
         GraphProto.Builder edited = model.getGraphBuilder();
-        Set<String> names = new HashSet<>();
+        Set<String> old = new HashSet<>();
         List<TensorProto> kept = new ArrayList<>();
-        for (TensorProto old : graph.proto().getGraph().getInitializerList()) {
-            names.add(old.getName());
-            TensorProto now = initializers.get(old.getName());
-            boolean scattered =
-                    scatters.stream().anyMatch(node -> node.getOutput(0).equals(old.getName()));
-            if (!scattered) {
-                kept.add(now == null ? old : now);
+        for (TensorProto tensor : graph.proto().getGraph().getInitializerList()) {
+            old.add(tensor.getName());
+            if (!computed.contains(tensor.getName())) {
+                kept.add(initializers.getOrDefault(tensor.getName(), tensor));
             }
         }
         edited.clearInitializer().addAllInitializer(kept).addAllInitializer(extra.values());
-        List<NodeProto> nodes = new ArrayList<>(scatters);
-        nodes.addAll(edited.getNodeList());
-        edited.clearNode().addAllNode(nodes);
-        List<ValueInfoProto> inputs =
-                edited.getInputList().stream().filter(in -> !names.contains(in.getName())).toList();
-        edited.clearInput().addAllInput(inputs);
-        followShapes(edited);
-        new TreeMap<>(metadata)
-                .forEach((key, value) ->
-                        model.addMetadataProps(
-                                StringStringEntryProto.newBuilder().setKey(key).setValue(value)));
+        List<NodeProto> all = new ArrayList<>(first);
+        for (int i = 0; i < nodes.size(); i++) {
+            all.add(nodes.get(i).build());
+            all.addAll(after.getOrDefault(i, List.of()));
+        }
+        edited.clearNode().addAllNode(all);
+        List<ValueInfoProto> required =
+                edited.getInputList().stream()
+                        .filter(in ->
+                                !old.contains(in.getName())
+                                        || SlotNames.parse(in.getName()).isPresent())
+                        .toList();
+        edited.clearInput().addAllInput(required).addAllInput(inputs);
+        dropUnread(edited);
+        reshaped.forEach(target -> ShapeFollower.follow(edited, target, false));
+        free.forEach(target -> ShapeFollower.follow(edited, target, true));
+        Map<String, String> merged = new TreeMap<>(metadata);
+        for (StringStringEntryProto entry : graph.proto().getMetadataPropsList()) {
+            merged.putIfAbsent(entry.getKey(), entry.getValue());
+        }
+        model.clearMetadataProps();
+        merged.forEach((key, value) ->
+                model.addMetadataProps(
+                        StringStringEntryProto.newBuilder().setKey(key).setValue(value)));
         try (OutputStream out = Files.newOutputStream(file)) {
             model.build().writeTo(out);
         }
     }
 
-    /** The last extent of whatever a reshaped head computes follows its number of classes. */
-    private void followShapes(GraphProto.Builder edited) {
-        for (ExportPlan.Target target : reshaped.values()) {
-            long before = changedExtent(target, true);
-            long after = changedExtent(target, false);
-            Set<String> downstream = downstream(edited, target.before().name());
-            for (int i = 0; i < edited.getValueInfoCount(); i++) {
-                if (edited.getValueInfo(i).getName().equals(target.before().name())) {
-                    edited.setValueInfo(i, withShape(edited.getValueInfo(i), target.after()));
-                } else if (downstream.contains(edited.getValueInfo(i).getName())) {
-                    edited.setValueInfo(i, withLast(edited.getValueInfo(i), before, after));
+    /** Initializers that no node reads any more, among them those the export left behind. */
+    private static void dropUnread(GraphProto.Builder edited) {
+        Set<String> read = new HashSet<>();
+        edited.getOutputList().forEach(output -> read.add(output.getName()));
+        addReads(edited.getNodeList(), read);
+        List<TensorProto> kept =
+                edited.getInitializerList().stream()
+                        .filter(tensor -> read.contains(tensor.getName()))
+                        .toList();
+        edited.clearInitializer().addAllInitializer(kept);
+    }
+
+    private static void addReads(List<NodeProto> nodes, Set<String> read) {
+        for (NodeProto node : nodes) {
+            read.addAll(node.getInputList());
+            for (AttributeProto attribute : node.getAttributeList()) {
+                if (attribute.hasG()) {
+                    addReads(attribute.getG().getNodeList(), read);
+                    attribute.getG().getOutputList().forEach(out -> read.add(out.getName()));
                 }
             }
-            for (int i = 0; i < edited.getOutputCount(); i++) {
-                if (downstream.contains(edited.getOutput(i).getName())) {
-                    edited.setOutput(i, withLast(edited.getOutput(i), before, after));
-                }
-            }
         }
-    }
-
-    private static long changedExtent(ExportPlan.Target target, boolean before) {
-        for (int axis = 0; axis < target.before().shape().rank(); axis++) {
-            long old = target.before().shape().extent(axis);
-            long now = target.after().shape().extent(axis);
-            if (old != now) {
-                return before ? old : now;
-            }
-        }
-        throw new IllegalStateException(target.before().name() + " keeps its shape");
-    }
-
-    private static Set<String> downstream(GraphProto.Builder graph, String initializer) {
-        Set<String> reached = new HashSet<>(Set.of(initializer));
-        for (NodeProto node : graph.getNodeList()) { // topological: one pass reaches all
-            if (node.getInputList().stream().anyMatch(reached::contains)) {
-                reached.addAll(node.getOutputList());
-            }
-        }
-        return reached;
-    }
-
-    /** torch's second exporter describes initializers as values, too. */
-    private static ValueInfoProto withShape(ValueInfoProto info, TensorInfo after) {
-        ValueInfoProto.Builder changed = info.toBuilder();
-        TensorShapeProto.Builder shape =
-                changed.getTypeBuilder().getTensorTypeBuilder().getShapeBuilder();
-        shape.clearDim();
-        for (long extent : after.shape().toArray()) {
-            shape.addDimBuilder().setDimValue(extent);
-        }
-        return changed.build();
-    }
-
-    private static ValueInfoProto withLast(ValueInfoProto info, long before, long after) {
-        TensorShapeProto shape = info.getType().getTensorType().getShape();
-        int last = shape.getDimCount() - 1;
-        if (last < 0 || shape.getDim(last).getDimValue() != before) {
-            return info;
-        }
-        ValueInfoProto.Builder changed = info.toBuilder();
-        changed.getTypeBuilder()
-                .getTensorTypeBuilder()
-                .getShapeBuilder()
-                .getDimBuilder(last)
-                .setDimValue(after);
-        return changed.build();
     }
 }

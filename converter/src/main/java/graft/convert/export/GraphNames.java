@@ -4,9 +4,11 @@ import graft.formats.onnx.proto.AttributeProto;
 import graft.formats.onnx.proto.GraphProto;
 import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.StringStringEntryProto;
+import graft.formats.onnx.proto.TensorProto;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -18,45 +20,95 @@ import java.util.Set;
  *
  * <p>torch's first exporter names nodes by module path, {@code
  * /encoder/layer.0/attention/self/query/MatMul}; its second puts the path of the module, last but
- * one, into the node metadata {@code pkg.torch.onnx.name_scopes}.
+ * one, into the node metadata {@code pkg.torch.onnx.name_scopes}, and what an initializer was
+ * folded from into that initializer's metadata.
  */
 final class GraphNames {
     private static final String SCOPES = "pkg.torch.onnx.name_scopes";
+    private static final String FOLDED_FROM =
+            "pkg.onnxscript.optimizer.constant_folding.folded_from";
+    private static final Set<String> WITH_BIAS = Set.of("Gemm", "Conv", "LayerNormalization");
+    private static final Set<String> TRANSPARENT = Set.of("Transpose", "Cast", "Identity");
 
-    private final Map<String, List<NodeProto>> readers = new HashMap<>();
+    private final GraphProto graph;
+    private final Map<String, List<Use>> readers = new HashMap<>();
+    private final Map<String, Set<String>> foldedFrom = new HashMap<>();
 
     GraphNames(GraphProto graph) {
-        for (NodeProto node : graph.getNodeList()) {
-            for (String input : node.getInputList()) {
-                readers.computeIfAbsent(input, _ -> new ArrayList<>()).add(node);
+        this.graph = graph;
+        for (int n = 0; n < graph.getNodeCount(); n++) {
+            NodeProto node = graph.getNode(n);
+            for (int i = 0; i < node.getInputCount(); i++) {
+                readers.computeIfAbsent(node.getInput(i), _ -> new ArrayList<>())
+                        .add(new Use(n, i));
+            }
+        }
+        for (TensorProto tensor : graph.getInitializerList()) {
+            for (StringStringEntryProto entry : tensor.getMetadataPropsList()) {
+                if (entry.getKey().equals(FOLDED_FROM)) {
+                    foldedFrom.put(tensor.getName(), Set.of(listed(entry.getValue())));
+                }
             }
         }
     }
 
-    /** Nodes that read a value. */
-    List<NodeProto> readers(String value) {
+    /** Elements of a Python list of strings as a dynamo export writes it. */
+    private static String[] listed(String list) {
+        return list.replaceAll("[\\[\\]'\" ]", "").split(",", -1);
+    }
+
+    /** Places that read a value. */
+    List<Use> readers(String value) {
         return readers.getOrDefault(value, List.of());
+    }
+
+    /** The node of a use. */
+    NodeProto node(Use use) {
+        return graph.getNode(use.node());
+    }
+
+    /** Names that the exporter noted an initializer was folded from. */
+    Set<String> foldedFrom(String initializer) {
+        return foldedFrom.getOrDefault(initializer, Set.of());
     }
 
     /** Tensor names that the nodes reading an initializer suggest. */
     Set<String> suggestions(String initializer) {
         Set<String> names = new LinkedHashSet<>();
-        for (NodeProto node : readers(initializer)) {
-            String path = modulePath(node);
-            if (!path.isEmpty()) {
-                boolean bias =
-                        node.getOpType().equals("Add")
-                                || node.getInputList().indexOf(initializer) == 2;
-                names.add(path + (bias ? ".bias" : ".weight"));
-            }
-        }
+        readers(initializer).forEach(use -> names.addAll(suggestions(use)));
         return names;
     }
 
-    private static String modulePath(NodeProto node) {
+    /** Tensor names that one reader suggests. */
+    Set<String> suggestions(Use use) {
+        Set<String> names = new LinkedHashSet<>();
+        suggest(use, names, new HashSet<>());
+        return names;
+    }
+
+    private void suggest(Use use, Set<String> names, Set<Use> seen) {
+        if (!seen.add(use)) {
+            return;
+        }
+        NodeProto node = node(use);
+        String path = modulePath(node);
+        if (TRANSPARENT.contains(node.getOpType())) {
+            for (String output : node.getOutputList()) {
+                readers(output).forEach(next -> suggest(next, names, seen));
+            }
+        }
+        if (!path.isEmpty()) {
+            boolean third = use.input() == 2 && WITH_BIAS.contains(node.getOpType());
+            boolean bias = third || node.getOpType().equals("Add");
+            names.add(path + (bias ? ".bias" : ".weight"));
+        }
+    }
+
+    /** The module a node belongs to, with dots; empty if it does not say. */
+    static String modulePath(NodeProto node) {
         for (StringStringEntryProto entry : node.getMetadataPropsList()) {
             if (entry.getKey().equals(SCOPES)) {
-                String[] scopes = entry.getValue().replaceAll("[\\[\\]' ]", "").split(",", -1);
+                String[] scopes = listed(entry.getValue());
                 return scopes.length < 2 ? "" : scopes[scopes.length - 2];
             }
         }
@@ -71,18 +123,20 @@ final class GraphNames {
      */
     boolean isRightFactor(String initializer) {
         return readers(initializer).stream()
-                .anyMatch(node ->
-                        node.getInputList().indexOf(initializer) == 1
-                                && (node.getOpType().equals("MatMul")
-                                        || (node.getOpType().equals("Gemm")
-                                                && !transposesRight(node))));
+                .anyMatch(use ->
+                        use.input() == 1
+                                && (node(use).getOpType().equals("MatMul")
+                                        || (node(use).getOpType().equals("Gemm")
+                                                && integer(node(use), "transB", 0) == 0)));
     }
 
-    private static boolean transposesRight(NodeProto gemm) {
-        return gemm.getAttributeList().stream()
-                .filter(attribute -> attribute.getName().equals("transB"))
+    /** An integer attribute, or what the operator takes when it is absent. */
+    static long integer(NodeProto node, String name, long absent) {
+        return node.getAttributeList().stream()
+                .filter(attribute -> attribute.getName().equals(name))
                 .mapToLong(AttributeProto::getI)
-                .anyMatch(value -> value != 0);
+                .findFirst()
+                .orElse(absent);
     }
 
     /**

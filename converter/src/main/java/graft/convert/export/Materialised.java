@@ -2,7 +2,6 @@ package graft.convert.export;
 
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
-import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -20,39 +19,104 @@ final class Materialised {
     private Materialised() {}
 
     /**
-     * @param original the initializer's bytes in the graph, over which a scatter is laid
+     * @param original the initializer's bytes in the graph, of which what does not change stays
      */
     static MemorySegment of(ExportPlan.Target target, MemorySegment original, Arena arena)
             throws IOException {
-        TensorInfo after = target.after();
-        boolean transposed = target.transform() == Binding.Transform.TRANSPOSE;
-        MemorySegment bytes =
-                arena.allocate(Math.max(1, after.bytes()), 64).asSlice(0, after.bytes());
-        switch (target.change()) {
-            case TensorChange.Replace replace -> {
-                if (transposed) {
-                    transpose(replace, after, bytes);
-                } else {
-                    copy(replace, after, bytes);
-                }
-            }
-            case TensorChange.Scatter scatter -> {
-                MemorySegment.copy(original, 0, bytes, 0, original.byteSize());
-                long columns = transposed ? after.shape().extent(0) : 0;
-                scatter(scatter, after, columns, bytes);
-            }
+        MemorySegment bytes = allocate(target.after(), arena);
+        if (!target.isWhole()) {
+            MemorySegment.copy(original, 0, bytes, 0, original.byteSize());
+        }
+        for (ExportPlan.Placed placed : target.placed()) {
+            put(placed, target.after(), bytes);
         }
         return bytes;
     }
 
-    private static void copy(TensorChange.Replace replace, TensorInfo after, MemorySegment bytes)
+    /** The bytes of a tensor of its own. */
+    static MemorySegment of(TensorInfo info, TensorChange.Values values, Arena arena)
             throws IOException {
-        long elements = after.shape().elements();
+        MemorySegment bytes = allocate(info, arena);
+        copy(values, info.shape().elements(), Layout.IDENTITY, info.dtype(), bytes, 0);
+        return bytes;
+    }
+
+    static MemorySegment allocate(TensorInfo info, Arena arena) {
+        return arena.allocate(Math.max(1, info.bytes()), 64).asSlice(0, info.bytes());
+    }
+
+    /** The same values in another type, rounded once. */
+    static MemorySegment cast(TensorInfo info, MemorySegment bytes, DType to, Arena arena)
+            throws IOException {
+        var target = new TensorInfo(info.name(), to, info.shape());
+        return of(
+                target,
+                (first, into, count) -> Elements.widen(info.dtype(), bytes, first, into, 0, count),
+                arena);
+    }
+
+    private static void put(ExportPlan.Placed placed, TensorInfo after, MemorySegment bytes)
+            throws IOException {
+        Layout layout = placed.layout();
+        switch (placed.change()) {
+            case TensorChange.Replace replace -> values(replace, layout, after, bytes);
+            case TensorChange.Scatter scatter -> {
+                long wide = TensorValues.columns(after);
+                long narrow = TensorValues.columns(scatter.info());
+                float[] one = new float[1];
+                scatter.entries()
+                        .walk((index, value) -> {
+                            one[0] = layout.value(value);
+                            long at = TensorValues.place(wide, narrow, layout, index);
+                            Elements.narrow(after.dtype(), one, 0, bytes, at, 1);
+                        });
+            }
+        }
+    }
+
+    private static void values(
+            TensorChange.Replace replace, Layout layout, TensorInfo after, MemorySegment bytes)
+            throws IOException {
+        TensorInfo info = replace.info();
+        if (layout.isTransposed()) {
+            transpose(replace, layout, after, bytes);
+        } else if (layout.isWhole() || layout.axis() == 0) {
+            long at = layout.rowFrom() * TensorValues.columns(after);
+            copy(replace.values(), info.shape().elements(), layout, after.dtype(), bytes, at);
+        } else {
+            int columns = Math.toIntExact(TensorValues.columns(info));
+            float[] row = new float[columns];
+            for (long i = 0; i < TensorValues.rows(info); i++) {
+                replace.values().read(i * columns, row, columns);
+                valued(row, columns, layout);
+                long at = i * TensorValues.columns(after) + layout.columnFrom();
+                Elements.narrow(after.dtype(), row, 0, bytes, at, columns);
+            }
+        }
+    }
+
+    private static void copy(
+            TensorChange.Values from,
+            long elements,
+            Layout layout,
+            DType type,
+            MemorySegment bytes,
+            long at)
+            throws IOException {
         float[] values = new float[(int) Math.clamp(elements, 1, TILE)];
         for (long first = 0; first < elements; first += values.length) {
             int count = (int) Math.min(values.length, elements - first);
-            replace.values().read(first, values, count);
-            Elements.narrow(after.dtype(), values, 0, bytes, first, count);
+            from.read(first, values, count);
+            valued(values, count, layout);
+            Elements.narrow(type, values, 0, bytes, at + first, count);
+        }
+    }
+
+    private static void valued(float[] values, int count, Layout layout) {
+        if (!layout.isExact()) {
+            for (int i = 0; i < count; i++) {
+                values[i] = layout.value(values[i]);
+            }
         }
     }
 
@@ -60,11 +124,11 @@ final class Materialised {
      * Band by band: each element is read once, and written in runs as long as the matrix is tall.
      */
     private static void transpose(
-            TensorChange.Replace replace, TensorInfo after, MemorySegment bytes)
+            TensorChange.Replace replace, Layout layout, TensorInfo after, MemorySegment bytes)
             throws IOException {
-        Shape shape = replace.info().shape();
-        int rows = Math.toIntExact(shape.extent(0));
-        int columns = Math.toIntExact(shape.extent(1));
+        int rows = Math.toIntExact(replace.info().shape().extent(0));
+        int columns = Math.toIntExact(replace.info().shape().extent(1));
+        long wide = TensorValues.columns(after);
         float[] slice = new float[BAND];
         float[][] band = new float[BAND][rows];
         for (int first = 0; first < columns; first += BAND) {
@@ -76,25 +140,10 @@ final class Materialised {
                 }
             }
             for (int j = 0; j < count; j++) {
-                Elements.narrow(after.dtype(), band[j], 0, bytes, (long) (first + j) * rows, rows);
+                valued(band[j], rows, layout);
+                long at = (layout.rowFrom() + first + j) * wide + layout.columnFrom();
+                Elements.narrow(after.dtype(), band[j], 0, bytes, at, rows);
             }
         }
-    }
-
-    /**
-     * @param columns of the tensor if the initializer is its transpose, otherwise 0
-     */
-    private static void scatter(
-            TensorChange.Scatter scatter, TensorInfo after, long columns, MemorySegment bytes)
-            throws IOException {
-        DType type = after.dtype();
-        long rows = columns == 0 ? 0 : after.shape().elements() / columns;
-        float[] one = new float[1];
-        scatter.entries()
-                .walk((index, value) -> {
-                    one[0] = value;
-                    long at = columns == 0 ? index : index % columns * rows + index / columns;
-                    Elements.narrow(type, one, 0, bytes, at, 1);
-                });
     }
 }

@@ -1,7 +1,6 @@
 package graft.convert.export;
 
 import graft.convert.ConversionException;
-import graft.formats.FileSpot;
 import graft.formats.delta.DeltaEntries;
 import graft.formats.delta.DeltaReader;
 import graft.formats.delta.SparseTensor;
@@ -15,8 +14,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * What a model changes in a base, whatever it is stored as. Changes read their source when they are
@@ -100,73 +97,35 @@ public final class ModelChanges {
     public static List<TensorChange> ofAdapter(TensorSource base, PeftAdapter adapter)
             throws ConversionException {
         List<TensorChange> changes = new ArrayList<>();
-        Set<String> unmatched = new TreeSet<>();
-        for (LoraModule module : adapter.modules()) {
-            Optional<TensorInfo> weight = weight(base, module);
-            if (weight.isEmpty()) {
-                unmatched.add(module.name());
-            } else {
-                changes.add(merged(base, adapter, module, weight.get()));
-            }
-        }
-        if (!unmatched.isEmpty()) {
-            throw new ConversionException.BaseMismatch(
-                    "%s has no weight for %d of %d modules: %s"
-                            .formatted(
-                                    base.name(),
-                                    unmatched.size(),
-                                    adapter.modules().size(),
-                                    GraphBinding.few(unmatched)),
-                    "give the base that the adapter was trained on");
+        for (AdapterModule module : AdapterModule.of(base, adapter)) {
+            changes.add(merged(base, adapter, module));
         }
         for (TensorInfo other : adapter.others()) {
-            var info = new TensorInfo(PeftAdapter.baseName(other), other.dtype(), other.shape());
-            changes.add(whole(info, adapter.bytes(other)));
+            changes.add(whole(adapter, other));
         }
         return changes;
     }
 
-    /** By its exact name, or by the only name that ends in it, or that it ends in. */
-    private static Optional<TensorInfo> weight(TensorSource base, LoraModule module) {
-        String name = module.name() + ".weight";
-        if (base.find(name).isPresent()) {
-            return base.find(name);
-        }
-        List<TensorInfo> similar =
-                base.tensors().stream().filter(info -> GraphNames.same(info.name(), name)).toList();
-        return similar.size() == 1 ? Optional.of(similar.getFirst()) : Optional.empty();
+    /** Of one of an adapter's whole tensors. */
+    static TensorChange whole(PeftAdapter adapter, TensorInfo other) {
+        var info = new TensorInfo(PeftAdapter.baseName(other), other.dtype(), other.shape());
+        return whole(info, adapter.bytes(other));
     }
 
     private static TensorChange merged(
-            TensorSource base, PeftAdapter adapter, LoraModule module, TensorInfo weight)
-            throws ConversionException {
-        boolean swapped = adapter.config().isFanInFanOut();
-        long rows = swapped ? module.in() : module.out();
-        long columns = swapped ? module.out() : module.in();
-        boolean fits =
-                weight.dtype().isComputable()
-                        && weight.shape().rank() >= 2
-                        && weight.shape().extent(0) == rows
-                        && weight.shape().elements() == rows * columns;
-        if (!fits) {
-            throw new ConversionException.BaseMismatch(
-                    "module %s is %d×%d, the base's %s is %s"
-                            .formatted(
-                                    FileSpot.quote(module.name()),
-                                    module.out(),
-                                    module.in(),
-                                    FileSpot.quote(weight.name()),
-                                    weight.shape()),
-                    "give the base that the adapter was trained on");
-        }
-        var update =
+            TensorSource base, PeftAdapter adapter, AdapterModule placed) {
+        LoraModule module = placed.module();
+        TensorInfo weight = placed.weight();
+        MemorySegment b = adapter.bytes(module.b());
+        MemorySegment a = adapter.bytes(module.a());
+        var values =
                 new LowRankValues(
-                        base.bytes(weight.name()),
-                        weight,
-                        module,
-                        adapter.bytes(module.b()),
-                        adapter.bytes(module.a()),
-                        swapped);
-        return new TensorChange.Replace(weight, update);
+                        base.bytes(weight.name()), weight, module, b, a, placed.isSwapped());
+        var info = new TensorInfo(placed.tensor(), weight.dtype(), weight.shape());
+        if (weight.shape().rank() != 2) {
+            return new TensorChange.Replace(info, values);
+        }
+        return new TensorChange.Replace(
+                info, values, Optional.of(LoraFactors.of(module, b, a, placed.isSwapped())));
     }
 }

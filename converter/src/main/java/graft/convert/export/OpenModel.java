@@ -2,11 +2,18 @@ package graft.convert.export;
 
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaReader;
+import graft.formats.peft.AdapterChange;
+import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
+import graft.formats.peft.ReplacedTensor;
+import graft.formats.tensor.TensorSource;
+
+import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /** A fine-tune, delta or adapter that stays open while its changes are written. */
 final class OpenModel implements AutoCloseable {
@@ -17,10 +24,18 @@ final class OpenModel implements AutoCloseable {
 
     private final Source source;
     private final List<TensorChange> changes;
+    private final List<Path> files;
+    private final @Nullable PeftAdapter adapter;
 
-    private OpenModel(Source source, List<TensorChange> changes) {
+    private OpenModel(
+            Source source,
+            List<TensorChange> changes,
+            List<Path> files,
+            @Nullable PeftAdapter adapter) {
         this.source = source;
         this.changes = changes;
+        this.files = files;
+        this.adapter = adapter;
     }
 
     /**
@@ -28,31 +43,56 @@ final class OpenModel implements AutoCloseable {
      *
      * @param base what it builds on
      */
-    static OpenModel open(Path path, Checkpoint base) throws IOException {
+    static OpenModel open(Path path, TensorSource base) throws IOException {
         if (PeftAdapter.isAt(path)) {
-            PeftAdapter adapter = PeftAdapter.open(path);
+            PeftAdapter adapter = openAdapter(path);
             return keep(
                     adapter::close,
-                    () -> {
-                        adapter.checkLowRankOnly("graft export");
-                        return ModelChanges.ofAdapter(base, adapter);
-                    });
+                    () -> ModelChanges.ofAdapter(base, adapter),
+                    adapter.files(),
+                    adapter);
         }
         if (DeltaReader.isAt(path)) {
             DeltaReader delta = DeltaReader.open(path);
-            return keep(delta::close, () -> ModelChanges.ofDelta(base, delta));
+            return keep(
+                    delta::close,
+                    () -> ModelChanges.ofDelta(base, delta),
+                    List.of(Path.of(delta.name())),
+                    null);
         }
         Checkpoint model = Checkpoint.open(path);
-        return keep(model::close, () -> ModelChanges.ofCheckpoint(base, model));
+        return keep(
+                model::close, () -> ModelChanges.ofCheckpoint(base, model), model.files(), null);
+    }
+
+    /** An adapter whose changes can all be exported. */
+    static PeftAdapter openAdapter(Path path) throws IOException {
+        PeftAdapter adapter = PeftAdapter.open(path);
+        try {
+            for (AdapterChange change : adapter.changes()) {
+                boolean handled =
+                        change instanceof ReplacedTensor
+                                || change instanceof LoraModule module && module.isPlain();
+                if (!handled) {
+                    adapter.checkLowRankOnly("graft export");
+                }
+            }
+            return adapter;
+        } catch (Throwable e) {
+            adapter.close();
+            throw e;
+        }
     }
 
     private interface Changes {
         List<TensorChange> get() throws IOException;
     }
 
-    private static OpenModel keep(Source source, Changes changes) throws IOException {
+    private static OpenModel keep(
+            Source source, Changes changes, List<Path> files, @Nullable PeftAdapter adapter)
+            throws IOException {
         try {
-            return new OpenModel(source, changes.get());
+            return new OpenModel(source, changes.get(), files, adapter);
         } catch (Throwable e) {
             source.close();
             throw e;
@@ -61,6 +101,16 @@ final class OpenModel implements AutoCloseable {
 
     List<TensorChange> changes() {
         return changes;
+    }
+
+    /** The adapter it is, if it is one. */
+    Optional<PeftAdapter> adapter() {
+        return Optional.ofNullable(adapter);
+    }
+
+    /** Files it was read from, for the ledger. */
+    List<Path> files() {
+        return files;
     }
 
     @Override

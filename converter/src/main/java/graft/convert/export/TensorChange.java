@@ -3,6 +3,7 @@ package graft.convert.export;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
+import java.util.Optional;
 
 /**
  * How a model differs from the graph's base in one tensor, named as in the checkpoint. Values are
@@ -16,8 +17,14 @@ public sealed interface TensorChange {
      * The whole tensor anew; of any shape if the base lacks it.
      *
      * @param values reads it in row-major order
+     * @param factors of the update, if the tensor is the base's plus a product of low rank
      */
-    record Replace(TensorInfo info, Values values) implements TensorChange {}
+    record Replace(TensorInfo info, Values values, Optional<Factors> factors)
+            implements TensorChange {
+        public Replace(TensorInfo info, Values values) {
+            this(info, values, Optional.empty());
+        }
+    }
 
     /**
      * Some elements anew, the others as in the base.
@@ -26,6 +33,14 @@ public sealed interface TensorChange {
      * @param entries walks them in ascending order
      */
     record Scatter(TensorInfo info, long count, Entries entries) implements TensorChange {}
+
+    /**
+     * An update {@code left · right} of a matrix of the checkpoint, the scale inside.
+     *
+     * @param left rows × rank
+     * @param right rank × columns
+     */
+    record Factors(int rows, int rank, int columns, Values left, Values right) {}
 
     /** Reads a dense tensor. */
     @FunctionalInterface

@@ -85,7 +85,7 @@ class ExportGraphTest {
             assertThat(binding.bindings())
                     .hasSize(55)
                     .allMatch(b -> b.how() == Binding.Evidence.HASH)
-                    .filteredOn(b -> b.transform() == Binding.Transform.TRANSPOSE)
+                    .filteredOn(b -> b.layout().isTransposed())
                     .hasSize(18);
             assertThat(binding.bindings())
                     .filteredOn(b ->
@@ -121,7 +121,7 @@ class ExportGraphTest {
 
     /** Every tensor partly changed at random places: scattered and dense must agree bit for bit. */
     @ParameterizedTest(name = "{0}, density {1}")
-    @CsvSource({"torchscript,0.03", "dynamo,0.03", "torchscript,0.4", "dynamo,0.4"})
+    @CsvSource({"torchscript,0.03", "dynamo,0.03", "torchscript,0.8", "dynamo,0.8"})
     void scatteredGraphEqualsTheDenseOneBitForBit(String exporter, double density)
             throws IOException {
         var example = Example.read();
@@ -146,7 +146,7 @@ class ExportGraphTest {
             ExportReport report = export.shared("sparse", sparse, folder);
             export.shared("none", List.of(), folder);
             export.merged("dense", dense, folder);
-            assertThat(report.scattered() > 0).isEqualTo(density < 0.2);
+            assertThat(report.scattered() > 0).isEqualTo(density < 0.5);
             assertThat(report.scattered() + report.replaced()).isEqualTo(55);
         }
         float[] expected = example.run(folder.resolve("dense.onnx"));
@@ -201,9 +201,27 @@ class ExportGraphTest {
         try (var model = OnnxModel.open(graph("dynamo"));
                 var base = Checkpoint.open(FAMILY.resolve("base"))) {
             var export = new ExportGraph(model, base);
-            var lost = new TensorInfo("cls.predictions.bias", DType.F16, Shape.of(3000));
+            var lost = new TensorInfo("adapter.down.weight", DType.F16, Shape.of(96, 8));
             assertThatThrownBy(() ->
-                            export.merged("x", List.of(replace(lost, new float[3000])), folder))
+                            export.merged("x", List.of(replace(lost, new float[768])), folder))
+                    .isInstanceOf(ConversionException.BaseMismatch.class)
+                    .hasMessageContaining("adapter.down.weight");
+        }
+    }
+
+    /** The base's own head is not in a graph with another one: nothing computes with it. */
+    @Test
+    void changeOfWhatTheGraphDoesNotComputeWithIsReported() throws IOException {
+        try (var model = OnnxModel.open(graph("dynamo"));
+                var base = Checkpoint.open(FAMILY.resolve("base"))) {
+            var export = new ExportGraph(model, base);
+            TensorInfo unused = base.find("cls.predictions.bias").orElseThrow();
+            TensorInfo used = base.find("bert.embeddings.LayerNorm.bias").orElseThrow();
+            TensorChange lost = replace(unused, new float[3000]);
+            ExportReport report =
+                    export.merged("x", List.of(lost, replace(used, values(base, used))), folder);
+            assertThat(report.absent()).containsExactly("cls.predictions.bias");
+            assertThatThrownBy(() -> export.merged("y", List.of(lost), folder))
                     .isInstanceOf(ConversionException.BaseMismatch.class)
                     .hasMessageContaining("cls.predictions.bias");
         }

@@ -1,0 +1,201 @@
+package graft.convert.export;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+import graft.convert.ConversionException;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Runs gates in a Java process of their own, for ONNX Runtime is native: what crashes or hangs
+ * there is reported here. Stateless, safe from any thread.
+ */
+final class GateRunner {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final int NOT_ACCEPTED = 3;
+
+    private final Duration deadline;
+
+    /**
+     * @param deadline for all gates together
+     */
+    GateRunner(Duration deadline) {
+        this.deadline = deadline;
+    }
+
+    /**
+     * Runs all gates.
+     *
+     * @param scratch folder for the child's files; they are removed
+     * @return a result per gate, for the ledger
+     * @throws ConversionException.CheckFailed at the first gate that does not hold, crashes or is
+     *     not done by the deadline
+     */
+    List<Map<String, Object>> run(List<GraphGate> gates, Path scratch) throws IOException {
+        if (gates.isEmpty()) {
+            return List.of();
+        }
+        Path request = scratch.resolve("gates.json");
+        Path out = scratch.resolve("gates.out");
+        Path err = scratch.resolve("gates.err");
+        Path crash = scratch.resolve("crash.log");
+        try {
+            Files.writeString(request, toJson(gates));
+            int code = execute(gates, request, out, err, crash);
+            return results(gates, code, Files.readString(out), Files.readString(err));
+        } finally {
+            for (Path file : List.of(request, out, err, crash)) {
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+
+    private int execute(List<GraphGate> gates, Path request, Path out, Path err, Path crash)
+            throws IOException {
+        Path java = Path.of(System.getProperty("java.home"), "bin", "java");
+        var builder =
+                new ProcessBuilder(
+                                java.toString(),
+                                "--enable-native-access=ALL-UNNAMED",
+                                "-XX:+UseSerialGC",
+                                "-XX:TieredStopAtLevel=1",
+                                "-Xmx512m",
+                                "-XX:-CreateCoredumpOnCrash",
+                                "-XX:ErrorFile=" + crash,
+                                GateRunner.class.getName(),
+                                request.toString())
+                        .redirectOutput(out.toFile())
+                        .redirectError(err.toFile());
+        builder.environment().put("CLASSPATH", System.getProperty("java.class.path"));
+        builder.environment().remove("JAVA_TOOL_OPTIONS");
+        Process process = builder.start();
+        try {
+            process.getOutputStream().close();
+            if (!process.waitFor(deadline.toMillis(), TimeUnit.MILLISECONDS)) {
+                throw new ConversionException.CheckFailed(
+                        "%s: ONNX Runtime did not finish within %d s"
+                                .formatted(running(gates, out).task(), deadline.toSeconds()),
+                        "give it longer with --verify-timeout, or use --no-verify");
+            }
+            return process.exitValue();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private static GraphGate running(List<GraphGate> gates, Path out) throws IOException {
+        int done = (int) Files.readString(out).lines().count();
+        return gates.get(Math.min(done, gates.size() - 1));
+    }
+
+    private static List<Map<String, Object>> results(
+            List<GraphGate> gates, int code, String out, String err) throws IOException {
+        List<Map<String, Object>> results = new ArrayList<>();
+        List<String> lines = out.lines().toList();
+        for (int i = 0; i < gates.size(); i++) {
+            GraphGate gate = gates.get(i);
+            if (i >= lines.size()) {
+                throw new ConversionException.CheckFailed(
+                        "%s: %s".formatted(gate.task(), howItEnded(code, err)),
+                        code == NOT_ACCEPTED
+                                ? "this is a bug of Graft or of ONNX Runtime; please report it, or use --no-verify"
+                                : "the graph may be beyond this ONNX Runtime; try another mode, or --no-verify");
+            }
+            JsonNode found = JSON.readTree(lines.get(i));
+            var outcome =
+                    new GraphGate.Outcome(
+                            found.path("difference").asDouble(Double.POSITIVE_INFINITY),
+                            found.path("largest").asDouble());
+            if (!gate.holds(outcome)) {
+                boolean same = gate.expect() == GraphGate.Expect.DIFFERENT;
+                throw new ConversionException.CheckFailed(
+                        "%s: %s".formatted(gate.task(), gate.failure(outcome)),
+                        same
+                                ? "check that the source is not the base itself, or use --no-verify"
+                                : "this is a bug; please report it");
+            }
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("gate", gate.expect().name().toLowerCase(java.util.Locale.ROOT));
+            result.put("task", gate.task());
+            result.put("maxDifference", outcome.maxDifference());
+            result.put("largestOutput", outcome.largest());
+            result.put("means", gate.success(outcome));
+            results.add(result);
+        }
+        return results;
+    }
+
+    private static String howItEnded(int code, String err) {
+        if (code == NOT_ACCEPTED) {
+            return err.lines().filter(l -> !l.startsWith("WARNING")).findFirst().orElse("failed");
+        }
+        return code == 1 || code == 3
+                ? "its check failed: " + err.lines().findFirst().orElse("no message")
+                : "ONNX Runtime crashed (%s)"
+                        .formatted(code > 128 ? "signal " + (code - 128) : "exit code " + code);
+    }
+
+    private static String toJson(List<GraphGate> gates) {
+        ArrayNode list = JSON.createArrayNode();
+        for (GraphGate gate : gates) {
+            ObjectNode node =
+                    list.addObject()
+                            .put("task", gate.task())
+                            .put("graph", gate.graph().toAbsolutePath().toString())
+                            .put("reference", gate.reference().toAbsolutePath().toString())
+                            .put("expect", gate.expect().name());
+            gate.adapter().ifPresent(a -> node.put("adapter", a.toAbsolutePath().toString()));
+            ObjectNode sizes = node.putObject("sizes");
+            gate.sizes().forEach(sizes::put);
+        }
+        return list.toString();
+    }
+
+    private static GraphGate fromJson(JsonNode node) {
+        Map<String, Integer> sizes = new TreeMap<>();
+        node.path("sizes").properties().forEach(e -> sizes.put(e.getKey(), e.getValue().asInt()));
+        return new GraphGate(
+                node.path("task").asText(),
+                Path.of(node.path("graph").asText()),
+                java.util.Optional.ofNullable(node.get("adapter")).map(a -> Path.of(a.asText())),
+                Path.of(node.path("reference").asText()),
+                GraphGate.Expect.valueOf(node.path("expect").asText()),
+                sizes);
+    }
+
+    /** The child: runs the gates of a file, and prints a line for each as soon as it is done. */
+    public static void main(String[] arguments) throws IOException {
+        byte[] request = Files.readAllBytes(Path.of(arguments[0]));
+        for (JsonNode node : JSON.readTree(new String(request, StandardCharsets.UTF_8))) {
+            try {
+                GraphGate.Outcome outcome = fromJson(node).run();
+                ObjectNode line = JSON.createObjectNode();
+                if (Double.isFinite(outcome.maxDifference())) {
+                    line.put("difference", outcome.maxDifference());
+                }
+                System.out.println(line.put("largest", outcome.largest()));
+                System.out.flush();
+            } catch (IOException e) {
+                System.err.println(String.valueOf(e.getMessage()).replaceAll("\\R+", " "));
+                System.exit(NOT_ACCEPTED);
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+package graft.convert.export;
+
+import graft.formats.tensor.DType;
+
+/**
+ * A place in a graph where an adapter's module goes.
+ *
+ * @param module path of the module as the graph's maker knows it
+ * @param kind what happens there
+ * @param a input for Aᵀ, (in, rank); for a whole tensor its only input
+ * @param b input for s·Bᵀ, (rank, out); empty for a whole tensor
+ * @param in features read, or rows of an embedding
+ * @param out features written
+ * @param type of both inputs
+ * @param rank that the graph insists on, or {@link #ANY_RANK}
+ */
+record Slot(
+        String module, Kind kind, String a, String b, long in, long out, DType type, long rank) {
+    static final long ANY_RANK = -1;
+
+    /** What a slot does. */
+    enum Kind {
+        /** Adds x·A·B to the output of a linear layer. */
+        linear,
+        /** Adds rows of A·B to the rows gathered. */
+        embedding,
+        /** Takes the place of an initializer: a head. */
+        whole
+    }
+}

@@ -1,0 +1,160 @@
+package graft.convert.export;
+
+import graft.convert.ConversionException;
+import graft.convert.ledger.Ledger;
+import graft.convert.plan.Inputs;
+import graft.formats.onnx.OnnxAdapter;
+import graft.formats.peft.PeftAdapter;
+import graft.formats.tensor.DType;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * Adapters for a graph with slots: one that is made here, or one that another tool made. Used once.
+ */
+final class SlotExport {
+    /** The graph that is made here. */
+    static final String GRAPH = "slots.onnx";
+
+    private final ExportRequest request;
+    private final ExportBases bases;
+    private final List<ExportTask> tasks;
+    private final Path folder;
+    private final List<Map<String, Object>> results = new ArrayList<>();
+    private final List<Ledger.Input> inputs = new ArrayList<>();
+    private final Map<ExportTask, Set<String>> absent = new LinkedHashMap<>();
+    private boolean heads;
+
+    SlotExport(ExportRequest request, ExportBases bases, List<ExportTask> tasks, Path folder) {
+        this.request = request;
+        this.bases = bases;
+        this.tasks = tasks;
+        this.folder = folder;
+    }
+
+    void run() throws IOException {
+        Map<ExportTask, PeftAdapter> adapters = new LinkedHashMap<>();
+        try {
+            for (ExportTask task : tasks) {
+                if (!PeftAdapter.isAt(task.path())) {
+                    throw new ConversionException.BaseMismatch(
+                            task.source() + " is no adapter, and slots take adapters only",
+                            "use --mode shared for fine-tunes and deltas, or graft extract first");
+                }
+                adapters.put(task, OpenModel.openAdapter(task.path()));
+            }
+            write(adapters);
+        } finally {
+            adapters.values().forEach(PeftAdapter::close);
+        }
+    }
+
+    private void write(Map<ExportTask, PeftAdapter> adapters) throws IOException {
+        Optional<SlotTable> existing = bases.slots();
+        Optional<ExportSlots> made = Optional.empty();
+        if (existing.isEmpty()) {
+            bases.export().sharedBase(folder);
+            var slots =
+                    new ExportSlots(
+                            bases.export(), request.form().profile(), request.form().slotType());
+            slots.prepare(bases.base(tasks.getFirst()), adapters.values());
+            SlotTable table = slots.writeGraph(folder.resolve(GRAPH));
+            heads = table.slots().stream().anyMatch(slot -> slot.kind() == Slot.Kind.whole);
+            made = Optional.of(slots);
+        }
+        for (var entry : adapters.entrySet()) {
+            ExportTask task = entry.getKey();
+            PeftAdapter adapter = entry.getValue();
+            Path file = file(task);
+            long bytes;
+            if (made.isPresent()) {
+                bytes = made.get().writeAdapter(bases.base(task), adapter, file);
+                absent.put(task, made.get().absent(bases.base(task), adapter));
+            } else {
+                var out = new SlotAdapter(existing.orElseThrow());
+                out.addModules(adapter, Set.of());
+                out.addHeads(adapter);
+                bytes = out.write(file);
+            }
+            inputs.addAll(Inputs.of("model", task.source(), adapter.files()));
+            Map<String, Object> result = new TreeMap<>();
+            result.put("task", task.name());
+            result.put("adapter", file.getFileName().toString());
+            result.put(
+                    "graph",
+                    made.isPresent() ? GRAPH : bases.graph().file().getFileName().toString());
+            result.put("bytes", bytes);
+            result.put("modules", adapter.modules().size());
+            results.add(result);
+            request.progress().advance(1);
+        }
+    }
+
+    private Path file(ExportTask task) {
+        return folder.resolve(task.name() + OnnxAdapter.SUFFIX);
+    }
+
+    List<Map<String, Object>> results() {
+        return results;
+    }
+
+    List<Ledger.Input> inputs() {
+        return inputs;
+    }
+
+    /** Modules of a task that the graph does not compute with. */
+    Map<ExportTask, Set<String>> absent() {
+        return absent;
+    }
+
+    /** Makes a file when it is needed. */
+    interface Dense {
+        Path get() throws IOException;
+    }
+
+    /**
+     * Empty slots compute what the base does, bit for bit; filled ones what a merged model does. A
+     * replaceable head is no constant, so that ONNX Runtime multiplies a single row with it by
+     * another kernel: then the empty graph agrees to float32 rounding.
+     */
+    void gates(Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
+            throws IOException {
+        if (bases.slots().isPresent()) {
+            Path graph = bases.graph().file();
+            for (ExportTask task : tasks) {
+                gates.add(gate(task, graph, graph, GraphGate.Expect.DIFFERENT, sizes));
+            }
+            return;
+        }
+        Path graph = folder.resolve(GRAPH);
+        for (ExportTask task : tasks) {
+            try (var model = OpenModel.open(task.path(), bases.base(task))) {
+                Path dense = bases.export().merged(task.name(), model.changes(), scratch).graph();
+                boolean rounded = request.form().slotType() == DType.BF16;
+                var same = rounded ? GraphGate.Expect.ROUGHLY : GraphGate.Expect.CLOSE;
+                gates.add(gate(task, graph, dense, same, sizes));
+                gates.add(gate(task, graph, denseBase.get(), GraphGate.Expect.DIFFERENT, sizes));
+            }
+        }
+        String first = tasks.getFirst().name();
+        var empty = heads ? GraphGate.Expect.CLOSE : GraphGate.Expect.SAME;
+        gates.add(new GraphGate(first, graph, Optional.empty(), denseBase.get(), empty, sizes));
+    }
+
+    private GraphGate gate(
+            ExportTask task,
+            Path graph,
+            Path reference,
+            GraphGate.Expect expect,
+            Map<String, Integer> sizes) {
+        return new GraphGate(task.name(), graph, Optional.of(file(task)), reference, expect, sizes);
+    }
+}

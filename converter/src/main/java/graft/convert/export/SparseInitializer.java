@@ -1,0 +1,207 @@
+package graft.convert.export;
+
+import graft.formats.onnx.ExternalDataWriter;
+import graft.formats.onnx.proto.TensorProto;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
+import graft.formats.tensor.Shape;
+import graft.formats.tensor.TensorInfo;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * An initializer as values scattered over shared data. ONNX Runtime computes it once, when it loads
+ * the graph.
+ *
+ * <p>Positions are stored as the u16 gaps between them, in ascending order of the initializer:
+ * {@code Cast → CumSum → ScatterElements} over the flattened base. A gap too wide for 16 bits is
+ * bridged by writing a value that the base has already. Two bytes a position, where ScatterND's own
+ * indices take eight per axis.
+ */
+final class SparseInitializer {
+    private static final int WIDEST_GAP = 0xffff;
+    private static final ValueLayout.OfLong I64 =
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort U16 =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private final ExportPlan.Target target;
+    private final TensorInfo info;
+    private final Arena arena;
+
+    /**
+     * @param target whose changes are all scatters
+     * @param type of the stored values
+     */
+    SparseInitializer(ExportPlan.Target target, DType type, Arena arena) {
+        this.target = target;
+        this.info = new TensorInfo(target.before().name(), type, target.before().shape());
+        this.arena = arena;
+    }
+
+    /** Bytes that positions and values take, bridges not counted. */
+    static long bytes(ExportPlan.Target target, DType type) {
+        return target.placed().stream()
+                        .mapToLong(p -> ((TensorChange.Scatter) p.change()).count())
+                        .sum()
+                * (2 + type.bytes());
+    }
+
+    /**
+     * Adds nodes that write {@code output}.
+     *
+     * @param base the shared data, under a name of its own
+     * @param under its bytes, in the type of the stored values
+     */
+    void add(
+            GraphEditor editor,
+            ExternalDataWriter out,
+            TensorProto base,
+            MemorySegment under,
+            String output)
+            throws IOException {
+        long count = 0;
+        for (ExportPlan.Placed placed : target.placed()) {
+            count += ((TensorChange.Scatter) placed.change()).count();
+        }
+        MemorySegment positions = arena.allocate(Math.max(8, 8 * count), 64);
+        MemorySegment values = arena.allocate(Math.max(8, info.dtype().bytes() * count), 64);
+        collect(positions, values);
+        long bridges = bridges(positions, count);
+        String name = target.after().name();
+        var gapInfo = new TensorInfo("graft/gap/" + name, DType.U16, Shape.of(count + bridges));
+        var valueInfo =
+                new TensorInfo("graft/value/" + name, info.dtype(), Shape.of(count + bridges));
+        MemorySegment gaps = Materialised.allocate(gapInfo, arena);
+        MemorySegment all = Materialised.allocate(valueInfo, arena);
+        code(positions, values, count, under, gaps, all);
+        editor.put(base);
+        editor.put(out.add(gapInfo, gaps));
+        editor.put(out.add(valueInfo, all));
+        editor.put(constant("graft/axis", new long[0], 0));
+        editor.put(constant("graft/flat", new long[] {1}, -1));
+        editor.put(shape("graft/shape/" + name, info.shape()));
+        String wide = "graft/wide/" + name;
+        editor.first(
+                editor.compute("Cast", wide, gapInfo.name())
+                        .addAttribute(GraphEditor.integer("to", TensorProto.DataType.INT64_VALUE)));
+        String index = "graft/index/" + name;
+        editor.first(editor.compute("CumSum", index, wide, "graft/axis"));
+        String flat = "graft/flattened/" + name;
+        editor.first(editor.compute("Reshape", flat, base.getName(), "graft/flat"));
+        String laid = "graft/laid/" + name;
+        editor.first(
+                editor.compute("ScatterElements", laid, flat, index, valueInfo.name())
+                        .addAttribute(GraphEditor.integer("axis", 0)));
+        editor.first(editor.compute("Reshape", output, laid, "graft/shape/" + name));
+    }
+
+    private static TensorProto constant(String name, long[] dims, long value) {
+        TensorProto.Builder tensor =
+                TensorProto.newBuilder()
+                        .setName(name)
+                        .setDataType(TensorProto.DataType.INT64_VALUE)
+                        .addInt64Data(value);
+        for (long dim : dims) {
+            tensor.addDims(dim);
+        }
+        return tensor.build();
+    }
+
+    private static TensorProto shape(String name, Shape shape) {
+        TensorProto.Builder tensor =
+                TensorProto.newBuilder()
+                        .setName(name)
+                        .setDataType(TensorProto.DataType.INT64_VALUE)
+                        .addDims(shape.rank());
+        for (long extent : shape.toArray()) {
+            tensor.addInt64Data(extent);
+        }
+        return tensor.build();
+    }
+
+    /**
+     * Puts all entries in ascending order of the initializer: a counting sort by its rows, for
+     * within a row the walk is ascending already, transposed or not.
+     */
+    private void collect(MemorySegment positions, MemorySegment values) throws IOException {
+        int rows = Math.toIntExact(TensorValues.rows(info));
+        long wide = TensorValues.columns(info);
+        long[] next = new long[rows + 1];
+        for (ExportPlan.Placed placed : target.placed()) {
+            walk(placed, (at, _) -> next[(int) (at / wide) + 1]++);
+        }
+        for (int row = 0; row < rows; row++) {
+            next[row + 1] += next[row];
+        }
+        float[] one = new float[1];
+        for (ExportPlan.Placed placed : target.placed()) { // by ascending column within a row
+            walk(
+                    placed,
+                    (at, value) -> {
+                        long slot = next[(int) (at / wide)]++;
+                        one[0] = value;
+                        positions.set(I64, 8 * slot, at);
+                        Elements.narrow(info.dtype(), one, 0, values, slot, 1);
+                    });
+        }
+    }
+
+    private void walk(ExportPlan.Placed placed, TensorChange.Entry entry) throws IOException {
+        Layout layout = placed.layout();
+        long wide = TensorValues.columns(info);
+        long narrow = TensorValues.columns(placed.change().info());
+        var scatter = (TensorChange.Scatter) placed.change();
+        long[] seen = {0};
+        scatter.entries()
+                .walk((index, value) -> {
+                    seen[0]++;
+                    entry.put(TensorValues.place(wide, narrow, layout, index), layout.value(value));
+                });
+        if (seen[0] != scatter.count()) {
+            throw new IllegalStateException(
+                    "%s: %d entries, %d announced"
+                            .formatted(scatter.info().name(), seen[0], scatter.count()));
+        }
+    }
+
+    private static long bridges(MemorySegment positions, long count) {
+        long bridges = 0;
+        long last = 0;
+        for (long i = 0; i < count; i++) {
+            long position = positions.get(I64, 8 * i);
+            bridges += (position - last - 1 + WIDEST_GAP) / WIDEST_GAP - (position > last ? 1 : 0);
+            last = position;
+        }
+        return bridges;
+    }
+
+    private void code(
+            MemorySegment positions,
+            MemorySegment values,
+            long count,
+            MemorySegment under,
+            MemorySegment gaps,
+            MemorySegment all) {
+        int width = info.dtype().bytes();
+        long last = 0;
+        long to = 0;
+        for (long i = 0; i < count; i++) {
+            long position = positions.get(I64, 8 * i);
+            while (position - last > WIDEST_GAP) {
+                last += WIDEST_GAP;
+                gaps.set(U16, 2 * to, (short) WIDEST_GAP);
+                MemorySegment.copy(under, last * width, all, to * width, width);
+                to++;
+            }
+            gaps.set(U16, 2 * to, (short) (position - last));
+            MemorySegment.copy(values, i * width, all, to * width, width);
+            last = position;
+            to++;
+        }
+    }
+}
