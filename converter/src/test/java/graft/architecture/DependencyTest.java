@@ -43,6 +43,16 @@ class DependencyTest {
                     .resideInAnyPackage("graft.formats..", "graft.convert..");
 
     @ArchTest
+    static final ArchRule runtimeNeedsOnnxRuntimeAlone =
+            classes()
+                    .that()
+                    .resideInAPackage("graft.runtime..")
+                    .should()
+                    .onlyDependOnClassesThat()
+                    .resideInAnyPackage(
+                            "java..", "org.jspecify..", "ai.onnxruntime..", "graft.runtime..");
+
+    @ArchTest
     static final ArchRule tensorsAndFilesKnowNoFormat =
             classes()
                     .that()

@@ -1,0 +1,69 @@
+package graft.runtime;
+
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtLoggingLevel;
+import ai.onnxruntime.OrtSession;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * How sessions are made. Immutable.
+ *
+ * @param threads that one run uses; 0 lets ONNX Runtime decide
+ * @param cache folder for graphs as ONNX Runtime packed them for this machine, made when a graph is
+ *     first loaded: later sessions, of other processes too, map the packed weights instead of
+ *     building them in memory of their own. It takes up to twice the disk space of the weights per
+ *     graph, and must not be moved to another machine
+ */
+public record SessionSettings(int threads, Optional<Path> cache) {
+    /** ONNX Runtime's own number of threads, no cache. */
+    public static final SessionSettings DEFAULT = new SessionSettings(0, Optional.empty());
+
+    /**
+     * Checks the number of threads.
+     *
+     * @throws IllegalArgumentException if it is negative
+     */
+    public SessionSettings {
+        if (threads < 0) {
+            throw new IllegalArgumentException("threads: " + threads);
+        }
+    }
+
+    /** The same with another number of threads. */
+    public SessionSettings withThreads(int number) {
+        return new SessionSettings(number, cache);
+    }
+
+    /** The same with a cache. */
+    public SessionSettings withCache(Path folder) {
+        return new SessionSettings(threads, Optional.of(folder));
+    }
+
+    OrtSession create(Path graph) throws IOException, OrtException {
+        Path file = cache.isPresent() ? new PackedCache(cache.get(), this).packed(graph) : graph;
+        try (var options = options()) {
+            return OrtEnvironment.getEnvironment().createSession(file.toString(), options);
+        }
+    }
+
+    OrtSession.SessionOptions options() throws OrtException {
+        var options = new OrtSession.SessionOptions();
+        try {
+            if (threads > 0) {
+                options.setIntraOpNumThreads(threads);
+                options.setInterOpNumThreads(1);
+            }
+            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
+            // weights above 1 GiB would be computed anew in every run
+            options.addConfigEntry("optimization.constant_folding_max_output_size_in_bytes", "0");
+            return options;
+        } catch (OrtException e) {
+            options.close();
+            throw e;
+        }
+    }
+}
