@@ -32,7 +32,7 @@ import java.util.concurrent.Callable;
         description = "Rebuild a full checkpoint from its base and a sparse delta or an adapter.",
         footer = {
             "",
-            "An adapter's result has the base's file names, with its configuration beside.",
+            "An adapter's result has the base's file names and shards, with its configuration beside.",
             "--force also accepts another base than the one a delta records.",
             "",
             "Examples:",
@@ -45,6 +45,7 @@ final class ApplyCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin ShardOptions shards = new ShardOptions();
 
     @Parameters(
             paramLabel = "DELTA|ADAPTER",
@@ -85,10 +86,13 @@ final class ApplyCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Printer printer = common.printer();
         int cores = threads.checked();
+        long maxShardBytes = shards.checked();
         List<AdapterRequest.Base> found = bases();
         Path path = common.path(delta);
         Ledger ledger =
-                isDelta(path) ? applyDelta(path, found, cores) : applyAdapter(path, found, cores);
+                isDelta(path)
+                        ? applyDelta(path, found, maxShardBytes, cores)
+                        : applyAdapter(path, found, cores);
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(
                 "%d tensors, %s"
@@ -134,7 +138,8 @@ final class ApplyCommand implements Callable<Integer> {
         return found;
     }
 
-    private Ledger applyDelta(Path path, List<AdapterRequest.Base> found, int cores)
+    private Ledger applyDelta(
+            Path path, List<AdapterRequest.Base> found, long maxShardBytes, int cores)
             throws IOException {
         AdapterRequest.Base base = found.getFirst();
         if (!base.component().isEmpty() || exactAs != null || initial != null) {
@@ -150,6 +155,7 @@ final class ApplyCommand implements Callable<Integer> {
                                 common.name(delta),
                                 base.path(),
                                 base.source(),
+                                maxShardBytes,
                                 write.output,
                                 write.force,
                                 cores,
@@ -158,6 +164,11 @@ final class ApplyCommand implements Callable<Integer> {
 
     private Ledger applyAdapter(Path path, List<AdapterRequest.Base> found, int cores)
             throws IOException {
+        if (shards.size != null) {
+            throw new UsageException(
+                    ShardOptions.NAME + " is for sparse deltas; an adapter keeps the base's files",
+                    "leave it out");
+        }
         return new ApplyAdapter()
                 .run(
                         new AdapterRequest(

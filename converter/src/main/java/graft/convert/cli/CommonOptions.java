@@ -84,10 +84,24 @@ final class CommonOptions {
     Path path(String ref) throws IOException {
         Optional<RepoRef> repo = Refs.remote(ref);
         if (repo.isEmpty()) {
-            return Refs.local(ref);
+            return notReplaced(Refs.local(ref));
         }
         checkOutput();
         return hub().fetch(repo.get());
+    }
+
+    /** An input may not lie in a folder that the output replaces: it would be deleted. */
+    private Path notReplaced(Path input) throws IOException {
+        OptionSpec output = spec.findOption("--output");
+        if (output != null
+                && output.getValue() instanceof Path path
+                && Files.exists(path)
+                && input.toRealPath().startsWith(path.toRealPath())) {
+            throw new UsageException(
+                    "--output %s would replace the input %s".formatted(path, input),
+                    "write to another folder");
+        }
+        return input;
     }
 
     /** Before a long download, not after it: the use case checks again. */

@@ -28,6 +28,7 @@ final class MergeCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin ShardOptions shards = new ShardOptions();
 
     @Parameters(
             arity = "1..*",
@@ -73,6 +74,7 @@ final class MergeCommand implements Callable<Integer> {
         if (!Double.isFinite(weight)) {
             throw new UsageException("--weight " + weight, "--weight takes a number such as 0.3");
         }
+        long maxShardBytes = shards.checked();
         List<MergeRequest.FineTune> models = new ArrayList<>();
         for (String fineTune : fineTunes) {
             models.add(new MergeRequest.FineTune(common.path(fineTune), common.name(fineTune)));
@@ -86,6 +88,7 @@ final class MergeCommand implements Callable<Integer> {
                                         models,
                                         weight,
                                         Optional.ofNullable(dtype).map(type -> type.dtype),
+                                        maxShardBytes,
                                         write.output,
                                         write.force,
                                         threads.checked(),

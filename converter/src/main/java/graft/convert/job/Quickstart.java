@@ -18,6 +18,7 @@ import graft.convert.sparsify.SparsifyModel;
 import graft.convert.sparsify.SparsifyOptions;
 import graft.convert.sparsify.SparsifyRequest;
 import graft.formats.checkpoint.Checkpoint;
+import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.onnx.OnnxModel;
@@ -144,6 +145,7 @@ public final class Quickstart {
                                 models,
                                 WEIGHT,
                                 Optional.of(DType.F32), // as the reference's: F16 moves thresholds
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 out.resolve("merged"),
                                 false,
                                 0,

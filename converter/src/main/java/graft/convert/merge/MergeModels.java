@@ -9,8 +9,8 @@ import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
 import graft.formats.FileSpot;
 import graft.formats.checkpoint.Checkpoint;
+import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.io.SideFiles;
-import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
@@ -114,9 +114,10 @@ public final class MergeModels {
                 .phase(
                         "merge %d models".formatted(request.fineTunes().size()),
                         items.stream().mapToLong(Item::bytes).sum());
-        Path file = folder.resolve(Checkpoint.SINGLE_FILE);
         List<TensorInfo> tensors = items.stream().map(Item::out).toList();
-        try (var out = SafetensorsWriter.create(file, tensors, base.metadata())) {
+        try (var out =
+                CheckpointWriter.create(
+                        folder, tensors, base.metadata(), request.maxShardBytes())) {
             return workers.map(
                     items,
                     item -> {

@@ -15,6 +15,7 @@ import java.util.Optional;
  * @param fineTunes at least one, in the order of the sum
  * @param weight λ, the share of every task vector
  * @param dtype type in which merged tensors are stored; empty for the base's own
+ * @param maxShardBytes tensor bytes of a file; more are split into shards
  * @param output folder to create
  * @param force whether an existing output is replaced
  * @param threads tensors at once; 0 for all cores
@@ -26,6 +27,7 @@ public record MergeRequest(
         List<FineTune> fineTunes,
         double weight,
         Optional<DType> dtype,
+        long maxShardBytes,
         Path output,
         boolean force,
         int threads,

@@ -8,12 +8,12 @@ import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.FileSpot;
 import graft.formats.checkpoint.Checkpoint;
+import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaEntries;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.delta.SparseTensor;
 import graft.formats.io.SideFiles;
-import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
@@ -108,8 +108,9 @@ public final class ApplyDelta {
         sparse.forEach(tensor -> all.add(tensor.info()));
         long bytes = all.stream().mapToLong(TensorInfo::bytes).sum();
         request.progress().phase("apply to %d tensors".formatted(sparse.size()), bytes);
-        Path file = folder.resolve(Checkpoint.SINGLE_FILE);
-        try (var out = SafetensorsWriter.create(file, all, delta.header().modelMetadata())) {
+        try (var out =
+                CheckpointWriter.create(
+                        folder, all, delta.header().modelMetadata(), request.maxShardBytes())) {
             List<TensorRecord> records = new ArrayList<>();
             for (TensorInfo info : delta.whole()) {
                 out.write(info.name(), 0, delta.bytes(info));

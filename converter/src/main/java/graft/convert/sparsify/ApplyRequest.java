@@ -11,6 +11,7 @@ import java.nio.file.Path;
  * @param source what the user called it
  * @param base the checkpoint the delta builds on
  * @param baseSource what the user called it
+ * @param maxShardBytes tensor bytes of a file; more are split into shards
  * @param output folder to create
  * @param force whether an existing output is replaced and another base than the recorded one is
  *     used
@@ -22,6 +23,7 @@ public record ApplyRequest(
         String source,
         Path base,
         String baseSource,
+        long maxShardBytes,
         Path output,
         boolean force,
         int threads,

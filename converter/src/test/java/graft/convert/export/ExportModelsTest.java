@@ -13,6 +13,7 @@ import graft.convert.sparsify.ApplyRequest;
 import graft.convert.sparsify.SparsifyModel;
 import graft.convert.sparsify.SparsifyOptions;
 import graft.convert.sparsify.SparsifyRequest;
+import graft.formats.checkpoint.CheckpointWriter;
 
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -46,6 +47,7 @@ class ExportModelsTest {
                                                 FAMILY.resolve("fft-spam"), "spam")),
                                 0.3,
                                 Optional.empty(),
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 folder.resolve("merged"),
                                 false,
                                 1,
@@ -74,6 +76,7 @@ class ExportModelsTest {
                                 "delta",
                                 folder.resolve("merged"),
                                 "merged",
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 folder.resolve("applied"),
                                 false,
                                 1,

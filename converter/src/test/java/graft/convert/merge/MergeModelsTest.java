@@ -7,6 +7,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.plan.Progress;
 import graft.convert.testing.Checkpoints;
+import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
@@ -173,6 +174,7 @@ class MergeModelsTest {
                                 tunes,
                                 weight,
                                 dtype,
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 out,
                                 false,
                                 threads,

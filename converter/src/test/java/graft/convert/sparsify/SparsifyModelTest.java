@@ -15,6 +15,7 @@ import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Progress;
 import graft.convert.testing.Checkpoints;
 import graft.convert.testing.Python;
+import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaReader;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
@@ -207,6 +208,7 @@ class SparsifyModelTest {
                                 models,
                                 0.3,
                                 Optional.of(DType.F32),
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 merged,
                                 false,
                                 2,
@@ -344,6 +346,16 @@ class SparsifyModelTest {
 
     private static void apply(Path delta, Path base, Path out, boolean force) throws IOException {
         new ApplyDelta()
-                .run(new ApplyRequest(delta, "delta", base, "base", out, force, 2, Progress.NONE));
+                .run(
+                        new ApplyRequest(
+                                delta,
+                                "delta",
+                                base,
+                                "base",
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
+                                out,
+                                force,
+                                2,
+                                Progress.NONE));
     }
 }
