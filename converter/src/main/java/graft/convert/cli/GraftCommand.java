@@ -31,6 +31,8 @@ import picocli.CommandLine.Spec;
             MergeCommand.class,
             ApplyCommand.class,
             ExportCommand.class,
+            PackCommand.class,
+            UnpackCommand.class,
             VerifyCommand.class,
             DownloadCommand.class,
             UploadCommand.class,

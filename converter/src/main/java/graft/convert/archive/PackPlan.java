@@ -1,0 +1,180 @@
+package graft.convert.archive;
+
+import com.github.luben.zstd.Zstd;
+
+import graft.convert.archive.References.Place;
+import graft.formats.FormatException;
+import graft.formats.archive.ArchiveFile.Storage;
+import graft.formats.archive.ArchiveWriter;
+import graft.formats.archive.ElementType;
+import graft.formats.archive.Manifest;
+import graft.formats.archive.Run;
+
+import org.jspecify.annotations.Nullable;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Decides for every file what its bytes hold and what they may refer to, from headers and samples.
+ */
+final class PackPlan {
+    /** Files up to this size stay as they are: configurations are read with any tool. */
+    private static final long SMALL_BYTES = 1 << 15;
+
+    private static final int SAMPLE_BYTES = 1 << 18;
+    private static final double WORTH = 0.9;
+
+    private final Base base;
+    private final References references = new References();
+    private final List<SourceFile> files = new ArrayList<>();
+    private final List<ArchiveWriter.Planned> planned = new ArrayList<>();
+    private final List<String> warnings = new ArrayList<>();
+
+    /** Longest chain of references from each source, bases first. */
+    private final List<Integer> depths = new ArrayList<>();
+
+    private PackPlan(Base base) {
+        this.base = base;
+        for (int i = 0; i < base.bytes().size(); i++) {
+            depths.add(0);
+            for (TensorRange tensor : base.tensors().get(i)) {
+                references.similar(tensor.key(), new Place(i, tensor.offset()));
+            }
+        }
+    }
+
+    static PackPlan of(Map<String, Path> sources, Base base, MappedFiles mapped)
+            throws IOException {
+        var plan = new PackPlan(base);
+        for (var source : sources.entrySet()) {
+            var file = new SourceFile(source.getKey(), mapped.map(source.getValue()));
+            plan.add(file, source.getValue());
+        }
+        return plan;
+    }
+
+    List<SourceFile> files() {
+        return files;
+    }
+
+    List<ArchiveWriter.Planned> planned() {
+        return planned;
+    }
+
+    List<String> warnings() {
+        return warnings;
+    }
+
+    /** The bytes that a run's source stands for. */
+    MemorySegment source(int source) {
+        int bases = base.bytes().size();
+        return source < bases ? base.bytes().get(source) : files.get(source - bases).bytes();
+    }
+
+    private void add(SourceFile file, Path path) throws IOException {
+        int source = base.bytes().size() + files.size();
+        long size = file.bytes().byteSize();
+        Place same = references.equal(file.bytes(), new Place(source, 0));
+        if (same != null && isNear(same)) {
+            plan(
+                    file,
+                    Storage.CODED,
+                    List.of(new Run(size, ElementType.BYTES, same.source(), same.offset())));
+        } else if (path.toString().endsWith(".safetensors") && size > 0) {
+            safetensors(file, path, source);
+        } else {
+            opaque(file);
+        }
+    }
+
+    private void plan(SourceFile file, Storage storage, List<Run> runs) {
+        files.add(file);
+        depths.add(
+                runs.stream()
+                        .filter(run -> run.source() != Run.NONE)
+                        .mapToInt(run -> depths.get(run.source()) + 1)
+                        .max()
+                        .orElse(0));
+        planned.add(
+                new ArchiveWriter.Planned(file.path(), file.bytes().byteSize(), storage, runs));
+    }
+
+    private void safetensors(SourceFile file, Path path, int source) throws IOException {
+        List<TensorRange> tensors;
+        try {
+            tensors = Base.tensors(path);
+        } catch (FormatException e) {
+            warnings.add(e.getMessage() + "; packed as plain bytes");
+            opaque(file);
+            return;
+        }
+        var runs = new RunBuilder();
+        long at = 0;
+        for (TensorRange tensor : tensors) {
+            if (at == 0) {
+                runs.add(Run.of(tensor.offset(), ElementType.BYTES));
+            }
+            long bytes = tensor.info().bytes();
+            Place place = reference(file, tensor, new Place(source, tensor.offset()));
+            runs.add(
+                    place == null
+                            ? Run.of(bytes, tensor.type())
+                            : new Run(bytes, tensor.type(), place.source(), place.offset()));
+            at = tensor.offset() + bytes;
+        }
+        runs.add(Run.of(file.bytes().byteSize() - at, ElementType.BYTES));
+        plan(file, Storage.CODED, runs.runs());
+    }
+
+    private @Nullable Place reference(SourceFile file, TensorRange tensor, Place here) {
+        MemorySegment bytes = file.bytes().asSlice(tensor.offset(), tensor.info().bytes());
+        Place similar = near(references.similar(tensor.key(), here));
+        if (similar != null
+                && source(similar.source())
+                                .asSlice(similar.offset(), bytes.byteSize())
+                                .mismatch(bytes)
+                        < 0) {
+            return similar;
+        }
+        Place equal = near(references.equal(bytes, here));
+        return equal != null ? equal : similar;
+    }
+
+    /** Nothing in place of what lies at the end of too long a chain. */
+    private @Nullable Place near(@Nullable Place place) {
+        return place != null && isNear(place) ? place : null;
+    }
+
+    /** Whether one may refer there: not to the file that is being planned, nor too far. */
+    private boolean isNear(Place place) {
+        return place.source() < depths.size()
+                && depths.get(place.source()) < Manifest.MAX_DEPTH;
+    }
+
+    private void opaque(SourceFile file) {
+        long size = file.bytes().byteSize();
+        List<Run> all = size == 0 ? List.of() : List.of(Run.of(size, ElementType.BYTES));
+        if (size <= SMALL_BYTES) {
+            plan(file, Storage.PLAIN, all);
+            return;
+        }
+        List<Run> guessed = GuessTypes.runs(file.bytes());
+        if (GuessTypes.isFloats(guessed)) {
+            plan(file, Storage.CODED, guessed);
+        } else {
+            plan(file, isShortened(file.bytes()) ? Storage.ZSTD : Storage.PLAIN, all);
+        }
+    }
+
+    private static boolean isShortened(MemorySegment bytes) {
+        byte[] sample = new byte[(int) Math.min(SAMPLE_BYTES, bytes.byteSize())];
+        MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, sample, 0, sample.length);
+        return Zstd.compress(sample, 1).length < WORTH * sample.length;
+    }
+}

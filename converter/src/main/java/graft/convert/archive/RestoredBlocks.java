@@ -1,0 +1,88 @@
+package graft.convert.archive;
+
+import graft.convert.plan.Progress;
+import graft.convert.plan.Workers;
+import graft.formats.FileSpot;
+import graft.formats.MalformedFileException;
+import graft.formats.archive.ArchiveFile;
+import graft.formats.archive.ArchiveLayout;
+import graft.formats.archive.ArchiveReader;
+import graft.formats.archive.BlockReader;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/** Restores the files of an archive on all workers, checking each against its hash. */
+final class RestoredBlocks implements AutoCloseable {
+    /** Takes a block; called by any worker, in any order. */
+    @FunctionalInterface
+    interface Sink {
+        void write(long offset, byte[] bytes, int length) throws IOException;
+    }
+
+    private static final class Slot implements AutoCloseable {
+        final byte[] raw = new byte[ArchiveLayout.BLOCK_BYTES];
+        final BlockReader reader;
+        int length;
+
+        Slot(BlockReader reader) {
+            this.reader = reader;
+        }
+
+        @Override
+        public void close() {
+            reader.close();
+        }
+    }
+
+    private final ArchiveReader archive;
+    private final Progress progress;
+    private final OrderedBlocks<Slot> blocks;
+
+    RestoredBlocks(
+            ArchiveReader archive, List<MemorySegment> bases, Workers workers, Progress progress) {
+        this.archive = archive;
+        this.progress = progress;
+        this.blocks = new OrderedBlocks<>(workers, () -> new Slot(archive.blocks(bases)));
+    }
+
+    /**
+     * Restores a file.
+     *
+     * @throws MalformedFileException if it is damaged
+     */
+    void restore(int file, Sink sink) throws IOException {
+        ArchiveFile entry = archive.manifest().files().get(file);
+        var hash = new FileHash();
+        blocks.run(
+                entry.blocks().size(),
+                (block, slot) -> {
+                    slot.length = slot.reader.read(file, block, slot.raw);
+                    sink.write(slot.reader.offset(file, block), slot.raw, slot.length);
+                },
+                (_, slot) -> {
+                    hash.update(slot.raw, slot.length);
+                    progress.advance(slot.length);
+                });
+        if (!hash.hex().equals(entry.sha256())) {
+            throw new MalformedFileException(
+                    FileSpot.of(archive.path()),
+                    "file %s: what was restored has another SHA-256 than what was packed"
+                            .formatted(FileSpot.quote(entry.path())));
+        }
+    }
+
+    /** Checks what is stored of a file, without the base that restoring it would need. */
+    void check(int file) throws IOException {
+        blocks.run(
+                archive.manifest().files().get(file).blocks().size(),
+                (block, slot) -> slot.reader.check(file, block),
+                (_, _) -> progress.advance(ArchiveLayout.BLOCK_BYTES));
+    }
+
+    @Override
+    public void close() {
+        blocks.close();
+    }
+}

@@ -1,0 +1,51 @@
+package graft.formats.archive;
+
+/**
+ * Bits into an array, lowest first. The array needs {@link #SLACK_BYTES} beyond what is written.
+ * Not thread-safe.
+ */
+final class BitWriter {
+    static final int SLACK_BYTES = 8;
+
+    private final byte[] out;
+    private int at;
+    private long pending;
+    private int fill;
+
+    BitWriter(byte[] out, int at) {
+        this.out = out;
+        this.at = at;
+    }
+
+    /**
+     * @param value nothing above its lowest {@code bits}
+     * @param bits 0 to 32
+     */
+    void put(long value, int bits) {
+        pending |= value << fill;
+        fill += bits;
+        // always stores, so that nothing depends on data: a branch would be mispredicted
+        LittleEndian.putI64(out, at, pending);
+        int whole = fill >>> 3;
+        at += whole;
+        pending >>>= whole << 3;
+        fill &= 7;
+    }
+
+    /** Elias's gamma code of a number from 1: as many zeros as it has further bits, then it. */
+    void putGamma(int value) {
+        int further = 31 - Integer.numberOfLeadingZeros(value);
+        put(1L << further, further + 1);
+        put(value - (1L << further), further);
+    }
+
+    /** Zero-bits up to a whole byte; where that ends. */
+    int end() {
+        if (fill > 0) {
+            out[at++] = (byte) pending;
+            pending = 0;
+            fill = 0;
+        }
+        return at;
+    }
+}

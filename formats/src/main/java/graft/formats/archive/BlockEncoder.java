@@ -1,0 +1,151 @@
+package graft.formats.archive;
+
+import com.github.luben.zstd.Zstd;
+import com.github.luben.zstd.ZstdCompressCtx;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Arrays;
+
+/**
+ * Codes blocks, each by what makes it smallest. Same bytes in, same bytes out, whatever was coded
+ * before. Holds buffers of some {@code 8 ·} {@link ArchiveLayout#BLOCK_BYTES}; one instance per
+ * thread.
+ */
+public final class BlockEncoder implements AutoCloseable {
+    /** Coding that saves less is not worth decoding. */
+    private static final double WORTH = 0.995;
+
+    /** A distance this cheap needs no comparison with coding the floats alone. */
+    private static final double SURELY_CHEAPER = 0.55;
+
+    /** More zeros than this may be runs, which only a dictionary coder shortens. */
+    private static final double MANY_ZEROS = 0.1;
+
+    /** On planes of numbers higher levels are slower and hardly smaller: only entropy counts. */
+    private static final int PLANES_LEVEL = 1;
+
+    private final PlainFloats plain;
+    private final DeltaFloats delta;
+    private final ZstdCompressCtx zstd = new ZstdCompressCtx();
+    private final byte[] planes = new byte[ArchiveLayout.BLOCK_BYTES];
+    private final byte[] out;
+    private byte[] other;
+    private int length;
+
+    public BlockEncoder() {
+        int[] none = new int[0];
+        plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES, none);
+        delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, none);
+        int most = 4 * ArchiveLayout.BLOCK_BYTES + (1 << 16);
+        out = new byte[most];
+        other = new byte[(int) Zstd.compressBound(ArchiveLayout.BLOCK_BYTES)];
+    }
+
+    /** What {@link #encode} wrote, from 0 to {@link #length}; good until the next call. */
+    public byte[] bytes() {
+        return out;
+    }
+
+    public int length() {
+        return length;
+    }
+
+    /**
+     * Codes a block.
+     *
+     * @param raw its bytes, whole elements
+     * @param length how many
+     * @param reference as many bytes of the same type, or null
+     * @param level zstd's, for bytes that are no numbers
+     */
+    public BlockCodec encode(
+            byte[] raw, int length, ElementType type, byte @Nullable [] reference, int level) {
+        if (reference != null && Arrays.equals(raw, 0, length, reference, 0, length)) {
+            this.length = 0;
+            return BlockCodec.SAME;
+        }
+        BlockCodec codec =
+                type.isFloat()
+                        ? floats(raw, length, type, reference)
+                        : type == ElementType.BYTES
+                                ? bytes(raw, length, level)
+                                : planes(raw, length, type, Integer.MAX_VALUE);
+        if (codec != BlockCodec.RAW && this.length < WORTH * length) {
+            return codec;
+        }
+        return keep(raw, length);
+    }
+
+    /** Keeps a block as it is. */
+    public BlockCodec keep(byte[] raw, int length) {
+        System.arraycopy(raw, 0, out, 0, length);
+        this.length = length;
+        return BlockCodec.RAW;
+    }
+
+    /** Codes a block as one zstd frame in any case, so that standard tools can read the member. */
+    public BlockCodec encodeStandard(byte[] raw, int length, int level) {
+        return bytes(raw, length, level);
+    }
+
+    private BlockCodec bytes(byte[] raw, int length, int level) {
+        zstd.setLevel(level);
+        this.length = zstd.compressByteArray(out, 0, out.length, raw, 0, length);
+        return BlockCodec.ZSTD;
+    }
+
+    private BlockCodec floats(
+            byte[] raw, int length, ElementType type, byte @Nullable [] reference) {
+        int count = length / type.bytes();
+        long distance =
+                reference == null
+                        ? Long.MAX_VALUE
+                        : delta.analyse(raw, reference, count, type);
+        if (reference != null && distance < SURELY_CHEAPER * length) {
+            this.length = delta.encode(raw, reference, count, type, out);
+            return BlockCodec.DELTA;
+        }
+        long alone = plain.analyse(raw, count, type);
+        BlockCodec codec;
+        if (reference != null && distance < alone) {
+            this.length = delta.encode(raw, reference, count, type, out);
+            codec = BlockCodec.DELTA;
+        } else {
+            this.length = plain.encode(raw, count, type, out);
+            codec = BlockCodec.FLOATS;
+        }
+        return plain.shareOfZeros(count) > MANY_ZEROS
+                        && planes(raw, length, type, this.length) == BlockCodec.PLANES
+                ? BlockCodec.PLANES
+                : codec;
+    }
+
+    /** Planes if they take less than {@code most} bytes; what was coded is kept otherwise. */
+    private BlockCodec planes(byte[] raw, int length, ElementType type, int most) {
+        split(raw, length, type.bytes(), planes);
+        zstd.setLevel(PLANES_LEVEL);
+        int bytes = zstd.compressByteArray(other, 0, other.length, planes, 0, length);
+        if (bytes >= most) {
+            return BlockCodec.RAW;
+        }
+        System.arraycopy(other, 0, out, 0, bytes);
+        this.length = bytes;
+        return BlockCodec.PLANES;
+    }
+
+    static void split(byte[] raw, int length, int width, byte[] planes) {
+        int count = length / width;
+        for (int plane = 0; plane < width; plane++) {
+            int to = plane * count;
+            for (int i = 0; i < count; i++) {
+                planes[to + i] = raw[i * width + plane];
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        zstd.close();
+    }
+}
