@@ -21,6 +21,7 @@ class DependencyTest {
         "graft.convert.export..",
         "graft.convert.verify..",
         "graft.convert.inspect..",
+        "graft.convert.archive..",
     };
 
     @ArchTest
@@ -88,6 +89,19 @@ class DependencyTest {
                     .notDependOnEachOther();
 
     @ArchTest
+    static final ArchRule archivesKnowNoOtherFormat =
+            noClasses()
+                    .that()
+                    .resideInAPackage("graft.formats.archive..")
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAnyPackage(
+                            "graft.formats.safetensors..",
+                            "graft.formats.onnx..",
+                            "graft.formats.peft..",
+                            "graft.formats.delta..");
+
+    @ArchTest
     static final ArchRule formatsHaveNoCycles =
             slices().matching("graft.formats.(*)..").should().beFreeOfCycles();
 
@@ -103,7 +117,7 @@ class DependencyTest {
     @ArchTest
     static final ArchRule useCasesDoNotKnowEachOther =
             slices().matching(
-                            "graft.convert.(reduce|extract|apply|merge|sparsify|export|verify|inspect)..")
+                            "graft.convert.(reduce|extract|apply|merge|sparsify|export|verify|inspect|archive)..")
                     .should()
                     .notDependOnEachOther();
 

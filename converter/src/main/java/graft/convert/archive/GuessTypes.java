@@ -1,6 +1,5 @@
 package graft.convert.archive;
 
-import graft.formats.archive.ArchiveLayout;
 import graft.formats.archive.ElementType;
 import graft.formats.archive.Run;
 
@@ -10,14 +9,18 @@ import java.util.List;
 
 /**
  * Finds floats in files whose format is not looked at: pickled checkpoints, external data of ONNX,
- * graphs, GGUF. A wrong guess costs bytes, never correctness. Looks at the start of every mebibyte:
+ * graphs, GGUF. A wrong guess costs bytes, never correctness. Looks into the middle of every 128 KiB:
  * where floats are, exponents at the right place and distance repeat far more than any byte does.
  */
 final class GuessTypes {
-    private static final int SAMPLE_BYTES = 1 << 14;
+    private static final int CHUNK_BYTES = 1 << 17;
+    private static final int SAMPLE_BYTES = 1 << 12;
 
     /** Bits a byte that a guess must save against coding byte by byte. */
     private static final double MARGIN = 0.3;
+
+    /** Elements that share their zero bits when they are coded. */
+    private static final int GROUP = 128;
 
     private static final ElementType[] CANDIDATES = {
         ElementType.F32, ElementType.BF16, ElementType.F16
@@ -35,10 +38,11 @@ final class GuessTypes {
         long size = file.byteSize();
         long at = 0; // everything before is in runs
         byte[] sample = new byte[SAMPLE_BYTES];
-        for (long chunk = 0; chunk < size; chunk += ArchiveLayout.BLOCK_BYTES) {
-            long end = Math.min(size, chunk + ArchiveLayout.BLOCK_BYTES);
+        for (long chunk = 0; chunk < size; chunk += CHUNK_BYTES) {
+            long end = Math.min(size, chunk + CHUNK_BYTES);
             int length = (int) Math.min(SAMPLE_BYTES, end - chunk);
-            MemorySegment.copy(file, ValueLayout.JAVA_BYTE, chunk, sample, 0, length);
+            long from = chunk + (end - chunk - length) / 16 * 8; // phases are those of the chunk
+            MemorySegment.copy(file, ValueLayout.JAVA_BYTE, from, sample, 0, length);
             Guess guess = guess(sample, length);
             int width = guess.type().bytes();
             long start = Math.min(end, at + Math.floorMod(chunk + guess.phase() - at, width));
@@ -64,7 +68,8 @@ final class GuessTypes {
                 double bits =
                         (bitsPerByte(sample, length, phase, width, exponentBits)
                                         + 8 * width
-                                        - exponentBits)
+                                        - exponentBits
+                                        - zeroBits(sample, length, phase, width))
                                 / width;
                 if (bits < least) {
                     least = bits;
@@ -98,5 +103,22 @@ final class GuessTypes {
             }
         }
         return total == 0 ? Double.MAX_VALUE : bits / total;
+    }
+
+    /** Low bits that are zero in most elements: numbers that once had less precision. */
+    private static double zeroBits(byte[] sample, int length, int phase, int width) {
+        long sum = 0;
+        int groups = 0;
+        for (int i = phase; i + GROUP * width <= length; i += GROUP * width) {
+            int any = 1 << (8 * width - 9);
+            for (int j = i; j < i + GROUP * width; j += width) {
+                for (int b = 0; b < width - 1; b++) {
+                    any |= (sample[j + b] & 0xff) << (8 * b);
+                }
+            }
+            sum += Integer.numberOfTrailingZeros(any);
+            groups++;
+        }
+        return groups == 0 ? 0 : (double) sum / groups;
     }
 }

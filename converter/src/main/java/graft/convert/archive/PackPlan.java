@@ -1,11 +1,10 @@
 package graft.convert.archive;
 
-import com.github.luben.zstd.Zstd;
-
 import graft.convert.archive.References.Place;
 import graft.formats.FormatException;
 import graft.formats.archive.ArchiveFile.Storage;
 import graft.formats.archive.ArchiveWriter;
+import graft.formats.archive.BlockEncoder;
 import graft.formats.archive.ElementType;
 import graft.formats.archive.Manifest;
 import graft.formats.archive.Run;
@@ -175,6 +174,6 @@ final class PackPlan {
     private static boolean isShortened(MemorySegment bytes) {
         byte[] sample = new byte[(int) Math.min(SAMPLE_BYTES, bytes.byteSize())];
         MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, sample, 0, sample.length);
-        return Zstd.compress(sample, 1).length < WORTH * sample.length;
+        return BlockEncoder.zstdBytes(sample) < WORTH * sample.length;
     }
 }

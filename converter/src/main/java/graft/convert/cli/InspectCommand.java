@@ -21,7 +21,7 @@ import java.util.stream.Collectors;
 
 @Command(
         name = "inspect",
-        description = "What is in a checkpoint, adapter, delta or graph, from headers alone.",
+        description = "What is in a checkpoint, adapter, delta, graph or archive, from headers alone.",
         footer = {
             "",
             "Examples:",
@@ -43,6 +43,10 @@ final class InspectCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Printer printer = common.printer();
         Optional<RepoRef> repo = Refs.remote(ref);
+        if (repo.isEmpty() && ArchiveListing.isArchive(Refs.local(ref))) {
+            ArchiveListing.print(Refs.local(ref), ref, printer);
+            return ExitCodes.DONE;
+        }
         Inspection found =
                 repo.isPresent()
                         ? common.hub().inspect(repo.get())

@@ -2,20 +2,18 @@ package graft.convert.cli;
 
 import graft.convert.archive.PackFiles;
 import graft.convert.archive.PackRequest;
-import graft.formats.archive.ArchiveFile;
+
+import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-import org.jspecify.annotations.Nullable;
-
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -102,23 +100,8 @@ final class PackCommand implements Callable<Integer> {
         document.put("output", output.toString());
         document.put("bytesIn", result.bytesIn());
         document.put("bytesOut", result.bytesOut());
-        document.put("files", files(result.manifest().files()));
+        document.put("files", ArchiveListing.files(result.manifest().files()));
         document.put("warnings", result.warnings());
         return document;
-    }
-
-    static List<Map<String, Object>> files(List<ArchiveFile> files) {
-        List<Map<String, Object>> list = new ArrayList<>();
-        for (ArchiveFile file : files) {
-            Map<String, Object> entry = new LinkedHashMap<>();
-            entry.put("path", file.path());
-            entry.put("member", file.member());
-            entry.put("storage", file.storage().name().toLowerCase(Locale.ROOT));
-            entry.put("bytes", file.bytes());
-            entry.put("stored", file.stored());
-            entry.put("sha256", file.sha256());
-            list.add(entry);
-        }
-        return list;
     }
 }

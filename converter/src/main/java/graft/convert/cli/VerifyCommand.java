@@ -1,27 +1,47 @@
 package graft.convert.cli;
 
+import graft.convert.archive.VerifyArchive;
 import graft.convert.verify.VerifyOutput;
+
+import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 
 @Command(
         name = "verify",
         description =
-                "Re-check folders that Graft wrote: hashes, structure, every entry of a delta.",
-        footer = {"", "Example:", "  graft verify small delta merged"})
+                "Re-check what Graft wrote, folders and archives: hashes, structure, every entry of"
+                        + " a delta, every byte of an archive.",
+        footer = {"", "Examples:", "  graft verify small delta merged", "  graft verify models.tar"})
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class VerifyCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
 
-    @Parameters(arity = "1..*", paramLabel = "DIR", description = "Folders with a graft.json.")
+    @Mixin ThreadOptions threads = new ThreadOptions();
+
+    @Parameters(
+            arity = "1..*",
+            paramLabel = "PATH",
+            description = "Folders with a graft.json, and archives.")
     List<String> folders;
+
+    @Option(
+            names = "--base",
+            paramLabel = "REF",
+            description = "The model that an archive was packed against.")
+    @Nullable String base;
 
     @Override
     public Integer call() throws Exception {
@@ -29,7 +49,12 @@ final class VerifyCommand implements Callable<Integer> {
         List<String> failures = new ArrayList<>();
         int files = 0;
         for (String folder : folders) {
-            VerifyOutput.Result result = new VerifyOutput().run(Refs.local(folder));
+            Path path = Refs.local(folder);
+            if (Files.isRegularFile(path)) {
+                files += archive(path, folder, printer, failures);
+                continue;
+            }
+            VerifyOutput.Result result = new VerifyOutput().run(path);
             files += result.files();
             result.failures().forEach(failure -> failures.add(folder + "/" + failure));
             printer.human(
@@ -46,5 +71,31 @@ final class VerifyCommand implements Callable<Integer> {
                 Json.object(
                         Map.of("files", files, "failures", failures, "ok", failures.isEmpty())));
         return failures.isEmpty() ? ExitCodes.DONE : ExitCodes.CHECK_FAILED;
+    }
+
+    private int archive(Path path, String source, Printer printer, List<String> failures)
+            throws IOException {
+        VerifyArchive.Result result =
+                new VerifyArchive()
+                        .run(
+                                path,
+                                source,
+                                base == null ? Optional.empty() : Optional.of(Refs.local(base)),
+                                threads.checked(),
+                                common.progress());
+        failures.addAll(result.failures());
+        printer.human(
+                "%s: %d files, %s%s"
+                        .formatted(
+                                source,
+                                result.files(),
+                                result.failures().isEmpty()
+                                        ? "all as packed"
+                                        : result.failures().size() + " failures",
+                                result.needBase() == 0
+                                        ? ""
+                                        : "; %d of them by their stored bytes alone, --base checks the rest"
+                                                .formatted(result.needBase())));
+        return result.files();
     }
 }

@@ -25,20 +25,22 @@ public final class BlockEncoder implements AutoCloseable {
     /** On planes of numbers higher levels are slower and hardly smaller: only entropy counts. */
     private static final int PLANES_LEVEL = 1;
 
+    /** What is estimated to grow is not coded, and no estimate is off by half. */
+    private static final int LARGEST = ArchiveLayout.BLOCK_BYTES * 3 / 2 + (1 << 16);
+
     private final PlainFloats plain;
     private final DeltaFloats delta;
     private final ZstdCompressCtx zstd = new ZstdCompressCtx();
     private final byte[] planes = new byte[ArchiveLayout.BLOCK_BYTES];
     private final byte[] out;
-    private byte[] other;
+    private final byte[] other;
     private int length;
 
     public BlockEncoder() {
         int[] none = new int[0];
         plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES, none);
         delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, none);
-        int most = 4 * ArchiveLayout.BLOCK_BYTES + (1 << 16);
-        out = new byte[most];
+        out = new byte[LARGEST + BitWriter.SLACK_BYTES];
         other = new byte[(int) Zstd.compressBound(ArchiveLayout.BLOCK_BYTES)];
     }
 
@@ -77,6 +79,11 @@ public final class BlockEncoder implements AutoCloseable {
         return keep(raw, length);
     }
 
+    /** Bytes that zstd makes of a sample at its fastest. */
+    public static int zstdBytes(byte[] sample) {
+        return Zstd.compress(sample, 1).length;
+    }
+
     /** Keeps a block as it is. */
     public BlockCodec keep(byte[] raw, int length) {
         System.arraycopy(raw, 0, out, 0, length);
@@ -108,6 +115,9 @@ public final class BlockEncoder implements AutoCloseable {
         }
         long alone = plain.analyse(raw, count, type);
         BlockCodec codec;
+        if (Math.min(alone, distance) >= length) {
+            return BlockCodec.RAW;
+        }
         if (reference != null && distance < alone) {
             this.length = delta.encode(raw, reference, count, type, out);
             codec = BlockCodec.DELTA;
