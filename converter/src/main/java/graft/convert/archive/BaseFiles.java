@@ -32,10 +32,7 @@ final class BaseFiles {
         if (base.isEmpty()) {
             throw new ConversionException.BaseMismatch(
                     "%s holds what differs from a base, %s (%s), and cannot be read without it"
-                            .formatted(
-                                    archive,
-                                    FileSpot.quote(name),
-                                    hashes(manifest)),
+                            .formatted(archive, FileSpot.quote(name), hashes(manifest)),
                     "give that model with --base");
         }
         List<Path> files = Base.files(base.get());

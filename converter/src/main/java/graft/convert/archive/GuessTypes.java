@@ -9,8 +9,9 @@ import java.util.List;
 
 /**
  * Finds floats in files whose format is not looked at: pickled checkpoints, external data of ONNX,
- * graphs, GGUF. A wrong guess costs bytes, never correctness. Looks into the middle of every 128 KiB:
- * where floats are, exponents at the right place and distance repeat far more than any byte does.
+ * graphs, GGUF. A wrong guess costs bytes, never correctness. Looks into the middle of every 128
+ * KiB: where floats are, exponents at the right place and distance repeat far more than any byte
+ * does.
  */
 final class GuessTypes {
     private static final int CHUNK_BYTES = 1 << 17;

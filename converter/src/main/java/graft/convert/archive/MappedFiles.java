@@ -19,9 +19,7 @@ final class MappedFiles implements AutoCloseable {
     MemorySegment map(Path path) throws IOException {
         try (var channel = FileChannel.open(path)) {
             long size = channel.size();
-            return size == 0
-                    ? MemorySegment.NULL
-                    : channel.map(MapMode.READ_ONLY, 0, size, arena);
+            return size == 0 ? MemorySegment.NULL : channel.map(MapMode.READ_ONLY, 0, size, arena);
         }
     }
 

@@ -40,8 +40,7 @@ public final class PackFiles {
      * @param bytesOut of the archive; 0 after a dry run
      * @param warnings a line each
      */
-    public record Result(
-            Manifest manifest, long bytesIn, long bytesOut, List<String> warnings) {}
+    public record Result(Manifest manifest, long bytesIn, long bytesOut, List<String> warnings) {}
 
     /**
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
@@ -54,8 +53,7 @@ public final class PackFiles {
                 var staged = stage(request)) {
             Base base =
                     request.base().isPresent()
-                            ? Base.open(
-                                    request.base().get(), request.baseName(), mapped, workers)
+                            ? Base.open(request.base().get(), request.baseName(), mapped, workers)
                             : Base.NONE;
             PackPlan plan = PackPlan.of(sources.files(), base, mapped);
             List<String> warnings = new ArrayList<>(sources.warnings());

@@ -100,8 +100,7 @@ final class PackPlan {
                         .mapToInt(run -> depths.get(run.source()) + 1)
                         .max()
                         .orElse(0));
-        planned.add(
-                new ArchiveWriter.Planned(file.path(), file.bytes().byteSize(), storage, runs));
+        planned.add(new ArchiveWriter.Planned(file.path(), file.bytes().byteSize(), storage, runs));
     }
 
     private void safetensors(SourceFile file, Path path, int source) throws IOException {
@@ -152,8 +151,7 @@ final class PackPlan {
 
     /** Whether one may refer there: not to the file that is being planned, nor too far. */
     private boolean isNear(Place place) {
-        return place.source() < depths.size()
-                && depths.get(place.source()) < Manifest.MAX_DEPTH;
+        return place.source() < depths.size() && depths.get(place.source()) < Manifest.MAX_DEPTH;
     }
 
     private void opaque(SourceFile file) {

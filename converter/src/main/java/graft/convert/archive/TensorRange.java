@@ -28,5 +28,4 @@ record TensorRange(TensorInfo info, long offset) {
             case BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E8M0 -> ElementType.BYTES;
         };
     }
-
 }

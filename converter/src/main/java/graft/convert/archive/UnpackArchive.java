@@ -21,9 +21,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Restores files from an archive, byte for byte and checked by hash, into a folder that appears when
- * all of it is there. Only plain files and folders are made, below that folder, with the permissions
- * that new files have. Stateless, safe from any thread.
+ * Restores files from an archive, byte for byte and checked by hash, into a folder that appears
+ * when all of it is there. Only plain files and folders are made, below that folder, with the
+ * permissions that new files have. Stateless, safe from any thread.
  */
 public final class UnpackArchive {
     /**
@@ -98,10 +98,8 @@ public final class UnpackArchive {
             Path path = Path.of(manifest.files().get(i).path());
             if (globs.isEmpty()
                     || globs.stream()
-                            .anyMatch(
-                                    glob ->
-                                            glob.matches(path)
-                                                    || glob.matches(path.getFileName()))) {
+                            .anyMatch(glob ->
+                                    glob.matches(path) || glob.matches(path.getFileName()))) {
                 wanted.add(i);
             }
         }
@@ -128,8 +126,7 @@ public final class UnpackArchive {
             throws IOException {
         Files.createDirectories(target.getParent());
         try (var channel =
-                FileChannel.open(
-                        target, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                FileChannel.open(target, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             blocks.restore(
                     number,
                     (offset, bytes, length) -> {

@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Checks every byte of an archive without unpacking it: headers, manifests, checksums of blocks, and
- * each file, restored in memory, against its hash. Stateless, safe from any thread.
+ * Checks every byte of an archive without unpacking it: headers, manifests, checksums of blocks,
+ * and each file, restored in memory, against its hash. Stateless, safe from any thread.
  */
 public final class VerifyArchive {
     /**
@@ -32,8 +32,7 @@ public final class VerifyArchive {
      * @param base of the archive, if it has one; without it such files are not restored
      * @throws FormatException if there is no intact manifest to check by
      */
-    public Result run(
-            Path path, String source, Optional<Path> base, int threads, Progress progress)
+    public Result run(Path path, String source, Optional<Path> base, int threads, Progress progress)
             throws IOException {
         try (var archive = ArchiveReader.open(path);
                 var mapped = new MappedFiles();

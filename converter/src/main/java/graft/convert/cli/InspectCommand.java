@@ -21,7 +21,8 @@ import java.util.stream.Collectors;
 
 @Command(
         name = "inspect",
-        description = "What is in a checkpoint, adapter, delta, graph or archive, from headers alone.",
+        description =
+                "What is in a checkpoint, adapter, delta, graph or archive, from headers alone.",
         footer = {
             "",
             "Examples:",

@@ -24,7 +24,12 @@ import java.util.concurrent.Callable;
         description =
                 "Re-check what Graft wrote, folders and archives: hashes, structure, every entry of"
                         + " a delta, every byte of an archive.",
-        footer = {"", "Examples:", "  graft verify small delta merged", "  graft verify models.tar"})
+        footer = {
+            "",
+            "Examples:",
+            "  graft verify small delta merged",
+            "  graft verify models.tar"
+        })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class VerifyCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();

@@ -38,13 +38,16 @@ public final class ArchivePath {
                 return Optional.of("is absolute or leaves its folder");
             }
             if (utf8Length(name) > LONGEST_NAME_BYTES) {
-                return Optional.of("holds a name longer than %d bytes".formatted(LONGEST_NAME_BYTES));
+                return Optional.of(
+                        "holds a name longer than %d bytes".formatted(LONGEST_NAME_BYTES));
             }
         }
         return Optional.empty();
     }
 
-    /** What is wrong with paths together: twice the same, or a file that is another one's folder. */
+    /**
+     * What is wrong with paths together: twice the same, or a file that is another one's folder.
+     */
     public static Optional<String> conflict(Collection<String> paths) {
         Set<String> seen = new HashSet<>();
         for (String path : paths) {

@@ -105,8 +105,7 @@ public final class ArchiveWriter implements AutoCloseable {
 
     /** The header's length if every block is as long as it can be: the size is not known yet. */
     private static int headerBytes(Planned file) throws IOException {
-        long most =
-                (long) ArchiveFile.blocks(file.runs()) * ArchiveLayout.MAX_STORED_BYTES;
+        long most = (long) ArchiveFile.blocks(file.runs()) * ArchiveLayout.MAX_STORED_BYTES;
         return TarHeaders.of(file.member(), most).length;
     }
 
@@ -144,8 +143,7 @@ public final class ArchiveWriter implements AutoCloseable {
         byte[] gap = new byte[TarHeaders.padding(gapStart) + header.length];
         System.arraycopy(header, 0, gap, gap.length - header.length, header.length);
         var manifest =
-                new Manifest(
-                        crc(head, head.length), crc(gap, gap.length), origins, bases, files);
+                new Manifest(crc(head, head.length), crc(gap, gap.length), origins, bases, files);
         byte[] json = ManifestWriter.toBytes(manifest, manifestBytes);
         write(head, head.length, 0);
         write(json, json.length, head.length);

@@ -106,9 +106,7 @@ public final class BlockEncoder implements AutoCloseable {
             byte[] raw, int length, ElementType type, byte @Nullable [] reference) {
         int count = length / type.bytes();
         long distance =
-                reference == null
-                        ? Long.MAX_VALUE
-                        : delta.analyse(raw, reference, count, type);
+                reference == null ? Long.MAX_VALUE : delta.analyse(raw, reference, count, type);
         if (reference != null && distance < SURELY_CHEAPER * length) {
             this.length = delta.encode(raw, reference, count, type, out);
             return BlockCodec.DELTA;

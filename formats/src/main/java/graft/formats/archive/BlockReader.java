@@ -18,8 +18,7 @@ public final class BlockReader implements AutoCloseable {
 
     /** What one link of a chain of references needs. */
     private static final class Buffers {
-        final byte[] stored =
-                new byte[ArchiveLayout.MAX_STORED_BYTES + BitWriter.SLACK_BYTES];
+        final byte[] stored = new byte[ArchiveLayout.MAX_STORED_BYTES + BitWriter.SLACK_BYTES];
         final byte[] reference = new byte[ArchiveLayout.BLOCK_BYTES];
         final byte[] whole = new byte[ArchiveLayout.BLOCK_BYTES];
     }

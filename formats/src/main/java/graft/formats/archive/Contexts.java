@@ -36,12 +36,12 @@ record Contexts(int tables, byte[] tableOf, int[] counts, double bits) {
         while (tables > 1) {
             int best = 0;
             for (int i = 1; i + 1 < tables; i++) {
-                if (joined[i] - cost[i] - cost[i + 1] < joined[best] - cost[best] - cost[best + 1]) {
+                if (joined[i] - cost[i] - cost[i + 1]
+                        < joined[best] - cost[best] - cost[best + 1]) {
                     best = i;
                 }
             }
-            if (tables <= SymbolModel.MAX_TABLES
-                    && joined[best] >= cost[best] + cost[best + 1]) {
+            if (tables <= SymbolModel.MAX_TABLES && joined[best] >= cost[best] + cost[best + 1]) {
                 break;
             }
             for (int s = 0; s < symbols; s++) {

@@ -6,8 +6,8 @@ import java.util.Arrays;
  * Codes floats by their distance from a reference: how many representable numbers lie between the
  * two, positive away from zero. A fine-tune moves weights by much the same amount whatever their
  * size, so the distance in such steps is that amount divided by the reference's last place: its
- * distribution is chosen by the reference's exponent and by how far the segment moved. The length of
- * the distance and its two next bits make a symbol, the bits below are left as they are.
+ * distribution is chosen by the reference's exponent and by how far the segment moved. The length
+ * of the distance and its two next bits make a symbol, the bits below are left as they are.
  *
  * <p>Buffers are reused: one instance per thread.
  */

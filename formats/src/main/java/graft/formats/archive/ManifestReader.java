@@ -115,7 +115,8 @@ final class ManifestReader {
             }
         }
         BlockTable blocks = blocks(path, json.text(from, "blocks"));
-        if (sum != bytes || (bytes + ArchiveLayout.BLOCK_BYTES - 1) / ArchiveLayout.BLOCK_BYTES
+        if (sum != bytes
+                || (bytes + ArchiveLayout.BLOCK_BYTES - 1) / ArchiveLayout.BLOCK_BYTES
                         > blocks.size()
                 || ArchiveFile.blocks(runs) != blocks.size()) {
             throw json.problem(
@@ -141,8 +142,7 @@ final class ManifestReader {
         return file;
     }
 
-    private Run run(
-            String path, Object from, List<Manifest.Base> bases, List<ArchiveFile> before)
+    private Run run(String path, Object from, List<Manifest.Base> bases, List<ArchiveFile> before)
             throws IOException {
         if (!(from instanceof List<?> list) || (list.size() != 2 && list.size() != 4)) {
             throw json.problem("a run of %s is no list".formatted(FileSpot.quote(path)));

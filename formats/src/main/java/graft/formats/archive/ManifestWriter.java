@@ -66,8 +66,7 @@ final class ManifestWriter {
             json.writeObjectFieldStart("origins");
             for (var origin : new TreeMap<>(manifest.origins()).entrySet()) {
                 json.writeObjectFieldStart(origin.getKey());
-                for (Map.Entry<String, String> fact :
-                        new TreeMap<>(origin.getValue()).entrySet()) {
+                for (Map.Entry<String, String> fact : new TreeMap<>(origin.getValue()).entrySet()) {
                     json.writeStringField(fact.getKey(), fact.getValue());
                 }
                 json.writeEndObject();

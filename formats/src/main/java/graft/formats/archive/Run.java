@@ -25,7 +25,6 @@ public record Run(long bytes, ElementType type, int source, long offset) {
 
     /** How many blocks it is cut into. */
     public int blocks() {
-        return Math.toIntExact(
-                (bytes + ArchiveLayout.BLOCK_BYTES - 1) / ArchiveLayout.BLOCK_BYTES);
+        return Math.toIntExact((bytes + ArchiveLayout.BLOCK_BYTES - 1) / ArchiveLayout.BLOCK_BYTES);
     }
 }
