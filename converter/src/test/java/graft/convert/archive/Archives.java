@@ -59,16 +59,14 @@ final class Archives {
         Map<String, byte[]> contents = new TreeMap<>();
         try (var files = Files.walk(folder)) {
             files.filter(Files::isRegularFile)
-                    .forEach(
-                            file -> {
-                                try {
-                                    contents.put(
-                                            folder.relativize(file).toString(),
-                                            Files.readAllBytes(file));
-                                } catch (IOException e) {
-                                    throw new UncheckedIOException(e);
-                                }
-                            });
+                    .forEach(file -> {
+                        try {
+                            contents.put(
+                                    folder.relativize(file).toString(), Files.readAllBytes(file));
+                        } catch (IOException e) {
+                            throw new UncheckedIOException(e);
+                        }
+                    });
         }
         return contents;
     }

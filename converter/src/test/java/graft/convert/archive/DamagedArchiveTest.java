@@ -106,9 +106,8 @@ class DamagedArchiveTest {
             return Set.of();
         }
         Map<String, byte[]> found = Archives.contents(out);
-        found.forEach(
-                (path, bytes) ->
-                        assertThat(bytes).as("%s, %s", what, path).isEqualTo(contents.get(path)));
+        found.forEach((path, bytes) ->
+                assertThat(bytes).as("%s, %s", what, path).isEqualTo(contents.get(path)));
         return new HashSet<>(found.keySet());
     }
 
@@ -126,8 +125,7 @@ class DamagedArchiveTest {
             int[] positions = new int[1 + random.nextInt(3)];
             for (int i = 0; i < positions.length; i++) {
                 // half of them anywhere, half near the start of a member: headers, tables
-                ArchiveFile file =
-                        manifest.files().get(random.nextInt(manifest.files().size()));
+                ArchiveFile file = manifest.files().get(random.nextInt(manifest.files().size()));
                 positions[i] =
                         random.nextBoolean()
                                 ? random.nextInt(length)
@@ -151,33 +149,23 @@ class DamagedArchiveTest {
                     positions == null
                             ? file.at() + file.stored() > length
                             : Arrays.stream(positions)
-                                    .anyMatch(
-                                            p ->
-                                                    p >= file.at()
-                                                            && p < file.at() + file.stored());
+                                    .anyMatch(p -> p >= file.at() && p < file.at() + file.stored());
             boolean manifestLost =
                     positions != null
                             && Arrays.stream(positions)
                                     .anyMatch(p -> p < manifest.files().getFirst().at())
                             && Arrays.stream(positions)
-                                    .anyMatch(
-                                            p ->
-                                                    p
-                                                            >= manifest.files().getLast().at()
-                                                                    + manifest.files()
-                                                                            .getLast()
-                                                                            .stored());
+                                    .anyMatch(p ->
+                                            p
+                                                    >= manifest.files().getLast().at()
+                                                            + manifest.files().getLast().stored());
             boolean startLost = positions == null && length < manifest.files().getFirst().at();
             return own
                     || manifestLost
                     || startLost
                     || file.runs().stream()
                             .filter(run -> run.source() != Run.NONE)
-                            .anyMatch(
-                                    run ->
-                                            touches(
-                                                    manifest,
-                                                    manifest.files().get(run.source())));
+                            .anyMatch(run -> touches(manifest, manifest.files().get(run.source())));
         }
 
         @Override

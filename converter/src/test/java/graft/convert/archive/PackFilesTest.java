@@ -109,9 +109,7 @@ class PackFilesTest {
         Archives.unpack(archive, out, Optional.empty(), false, "*.json");
         assertThat(Archives.contents(out)).hasSize(Archives.contents(TUNED).size() - 1);
         assertThat(Archives.verify(archive))
-                .isEqualTo(
-                        new VerifyArchive.Result(
-                                Archives.contents(TUNED).size(), 1, List.of()));
+                .isEqualTo(new VerifyArchive.Result(Archives.contents(TUNED).size(), 1, List.of()));
     }
 
     @Test
@@ -127,8 +125,7 @@ class PackFilesTest {
         Path path = Files.write(folder.resolve("weights.data"), file);
         var result = Archives.pack(folder.resolve("w.tar"), 2, Optional.empty(), path);
         assertThat(result.bytesOut()).isLessThan(file.length * 85L / 100);
-        Archives.unpack(
-                folder.resolve("w.tar"), folder.resolve("out"), Optional.empty(), false);
+        Archives.unpack(folder.resolve("w.tar"), folder.resolve("out"), Optional.empty(), false);
         assertThat(Files.readAllBytes(folder.resolve("out/weights.data"))).isEqualTo(file);
     }
 
@@ -147,8 +144,7 @@ class PackFilesTest {
         assertThat(files).isGreaterThan(50);
         var result = Archives.pack(folder.resolve("b.tar"), 2, Optional.empty(), bad);
         assertThat(result.warnings()).hasSizeGreaterThan(50);
-        Archives.unpack(
-                folder.resolve("b.tar"), folder.resolve("out"), Optional.empty(), false);
+        Archives.unpack(folder.resolve("b.tar"), folder.resolve("out"), Optional.empty(), false);
         assertSame(bad, folder.resolve("out/bad"));
     }
 
@@ -190,8 +186,7 @@ class PackFilesTest {
         try (var reader = ArchiveReader.open(archive);
                 var channel = FileChannel.open(BASE.resolve("model.safetensors"));
                 Arena arena = Arena.ofConfined()) {
-            var base =
-                    channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+            var base = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
             try (var blocks = reader.blocks(List.of(base))) {
                 var random = new Random(9);
                 for (int i = 0; i < 20; i++) {
@@ -213,8 +208,7 @@ class PackFilesTest {
         assertThat(archive).hasContent("mine");
         Path empty = folder.resolve("nothing");
         Files.createDirectory(empty);
-        assertThatThrownBy(
-                        () -> Archives.pack(folder.resolve("e.tar"), 1, Optional.empty(), empty))
+        assertThatThrownBy(() -> Archives.pack(folder.resolve("e.tar"), 1, Optional.empty(), empty))
                 .isInstanceOf(ConversionException.NothingMatched.class);
         try (var left = Files.list(folder)) {
             assertThat(left).containsExactlyInAnyOrder(archive, empty);
@@ -226,7 +220,12 @@ class PackFilesTest {
         Path archive = folder.resolve("m.tar");
         Archives.pack(archive, 1, Optional.empty(), BASE);
         byte[] bytes = Files.readAllBytes(archive);
-        assertThat(new String(bytes, 0, Manifest.MEMBER.length(), java.nio.charset.StandardCharsets.US_ASCII))
+        assertThat(
+                        new String(
+                                bytes,
+                                0,
+                                Manifest.MEMBER.length(),
+                                java.nio.charset.StandardCharsets.US_ASCII))
                 .isEqualTo(Manifest.MEMBER);
         assertThat(bytes.length % 512).isZero();
     }
