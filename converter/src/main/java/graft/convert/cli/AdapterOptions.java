@@ -17,10 +17,11 @@ import java.util.Optional;
 final class AdapterOptions {
     @Option(
             names = "--profile",
-            paramLabel = "pattern|uniform|gguf",
+            paramLabel = "pattern|uniform|gguf|kohya",
             description =
                     "Who reads it: PEFT (ranks by pattern), runtimes that know one rank (zero-padded),"
-                            + " or llama.cpp's converter.")
+                            + " llama.cpp's converter, or sd-scripts. Files of sd-scripts and of"
+                            + " diffusers stay what they are.")
     AdapterProfile profile = AdapterProfile.pattern;
 
     @Option(

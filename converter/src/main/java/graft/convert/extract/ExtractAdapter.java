@@ -92,6 +92,12 @@ public final class ExtractAdapter {
     private static void checkProfile(ExtractRequest request, Difference difference)
             throws ConversionException {
         AdapterProfile profile = request.policy().profile();
+        if (profile == AdapterProfile.kohya || profile == AdapterProfile.diffusers) {
+            throw new ConversionException.UnusableValues(
+                    "profile %s has no names for the modules of a single checkpoint"
+                            .formatted(profile),
+                    "use --profile pattern, uniform or gguf");
+        }
         if (profile == AdapterProfile.pattern
                 || request.factorsOnly()
                 || difference.whole().isEmpty()) {

@@ -56,6 +56,11 @@ public final class AdapterCut {
      * @param dtype of the new factors; that of the old ones if absent
      */
     public record Policy(RankRule rule, AdapterProfile profile, Optional<DType> dtype) {
+        /** The same for other readers. */
+        public Policy withProfile(AdapterProfile other) {
+            return new Policy(rule, other, dtype);
+        }
+
         DType dtype(LoraModule module) {
             return dtype.orElse(module.a().dtype());
         }
@@ -192,7 +197,7 @@ public final class AdapterCut {
                     case RankRule.Size(long most, _) -> ranks -> fileBytes(modules(ranks)) <= most;
                 };
         int[] ranks =
-                policy.profile() == AdapterProfile.uniform
+                policy.profile().isPadded()
                         ? RankBudget.shareAlike(bidders, limit)
                         : RankBudget.share(bidders, budget.least(), limit);
         List<Item> chosen = new ArrayList<>();
@@ -252,7 +257,7 @@ public final class AdapterCut {
 
     /** The rank that a module of rank {@code rank} has in the file. */
     private int stored(int rank, int[] ranks) {
-        if (policy.profile() != AdapterProfile.uniform) {
+        if (!policy.profile().isPadded()) {
             return rank;
         }
         int most = 0;
@@ -276,7 +281,7 @@ public final class AdapterCut {
     }
 
     private long fileBytes(List<LoraModule> modules) throws IOException {
-        return PeftAdapterWriter.fileBytes(modules, payload.beside(modules));
+        return PeftAdapterWriter.fileBytes(modules, payload.beside(modules), policy.profile());
     }
 
     /** What is known before anything is written: all but rounding. In the order of the parts. */

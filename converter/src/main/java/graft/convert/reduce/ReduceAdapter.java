@@ -11,7 +11,6 @@ import graft.convert.lowrank.CutFigures;
 import graft.convert.lowrank.ModelCard;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
-import graft.formats.peft.PeftAdapter;
 import graft.formats.peft.WholeTensor;
 
 import java.io.IOException;
@@ -59,33 +58,42 @@ public final class ReduceAdapter {
                     request.base().isPresent()
                             ? BaseNorms.of(request.base().get(), sum.moduleNames(), workers)
                             : Map.of();
+            AdapterCut.Policy policy =
+                    request.policy().withProfile(sum.profile(request.policy().profile()));
             List<WholeTensor> others = request.factorsOnly() ? List.of() : sum.others();
             var cut =
                     AdapterCut.plan(
                             kernel,
                             workers,
                             request.progress(),
-                            request.policy(),
-                            sum.parts(weights),
-                            _ -> others);
+                            policy,
+                            sum.parts(weights, policy.profile()),
+                            kept -> sum.beside(others, kept));
+            sum.checkBiasesKept(cut.modules());
             if (request.dryRun()) {
-                return ledger(request, sum, cut, cut.planned(), List.of());
+                return ledger(request, policy, sum, cut, cut.planned(), List.of());
             }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
                         cut.write(
                                 staged.path(),
                                 request.factorsOnly()
-                                        ? sum.template().withoutModulesToSave()
+                                        ? sum.template().factorsOnly()
                                         : sum.template(),
                                 sum.targetsHold());
                 card(request, sum)
                         .write(
                                 staged.path(),
                                 records,
-                                others.stream().map(o -> PeftAdapter.baseName(o.info())).toList());
+                                request.factorsOnly() ? List.of() : sum.otherNames());
                 Ledger ledger =
-                        ledger(request, sum, cut, records, LedgerWriter.outputs(staged.path()));
+                        ledger(
+                                request,
+                                policy,
+                                sum,
+                                cut,
+                                records,
+                                LedgerWriter.outputs(staged.path()));
                 Map<String, Object> run = new TreeMap<>(workers.figuresSince(start));
                 run.put("kernel", kernel.name());
                 LedgerWriter.write(staged.path(), ledger, run);
@@ -112,6 +120,7 @@ public final class ReduceAdapter {
 
     private static Ledger ledger(
             ReduceRequest request,
+            AdapterCut.Policy policy,
             AdapterSum sum,
             AdapterCut cut,
             List<TensorRecord> records,
@@ -120,7 +129,7 @@ public final class ReduceAdapter {
         List<Ledger.Input> inputs = sum.inputs();
         Map<String, Object> options = new TreeMap<>();
         options.put(request.policy().rule().word(), request.policy().rule().value());
-        options.put("profile", request.policy().profile().name());
+        options.put("profile", policy.profile().name());
         request.policy().dtype().ifPresent(dtype -> options.put("dtype", dtype.name()));
         request.base().ifPresent(base -> options.put("base", base.name()));
         if (request.sources().size() > 1) {

@@ -37,9 +37,17 @@ class ReduceAdapterTest {
     /** Singular values and best errors by a dense float64 SVD of the reference fixtures. */
     @ParameterizedTest(name = "{0} to rank {1}, {2}")
     @CsvSource({
-        "linear_r8,1,openblas", "linear_r8,4,openblas", "linear_r8,4,ejml",
-        "rslora,2,openblas", "rank_alpha_pattern,2,openblas", "rank_alpha_pattern,6,ejml",
-        "conv2d,2,openblas", "conv2d,1,ejml"
+        "linear_r8,1,openblas",
+        "linear_r8,4,openblas",
+        "linear_r8,4,ejml",
+        "rslora,2,openblas",
+        "rank_alpha_pattern,2,openblas",
+        "rank_alpha_pattern,6,ejml",
+        "conv2d,2,openblas",
+        "conv2d,1,ejml",
+        "embedding,2,openblas",
+        "gpt2_conv1d,2,openblas",
+        "bf16_on_bf16,2,openblas"
     })
     void errorsEqualTheOptimum(String name, int rank, Kernels.Choice kernel) throws IOException {
         Path golden = TESTDATA.resolve("adapters/" + name + "/reduced_r" + rank + ".json");

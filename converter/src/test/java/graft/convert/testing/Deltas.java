@@ -82,6 +82,39 @@ public final class Deltas {
         return all(adapter, _ -> 1.0);
     }
 
+    /**
+     * sd-scripts: lora_up · lora_down · alpha / rank, scale 1 without an alpha or for an alpha of
+     * 0.
+     */
+    public static Map<String, double[][]> byKohya(Path weights) throws IOException {
+        return pairs(weights, ".lora_down.weight", ".lora_up.weight", "alpha");
+    }
+
+    /** diffusers without metadata: lora_B · lora_A as they are. */
+    public static Map<String, double[][]> byDiffusers(Path weights) throws IOException {
+        return pairs(weights, ".lora_A.weight", ".lora_B.weight", "");
+    }
+
+    private static Map<String, double[][]> pairs(Path weights, String ofA, String ofB, String alpha)
+            throws IOException {
+        Map<String, double[][]> deltas = new TreeMap<>();
+        try (var file = SafetensorsReader.open(weights)) {
+            for (TensorInfo a : file.tensors()) {
+                if (a.name().endsWith(ofA)) {
+                    String path = a.name().substring(0, a.name().length() - ofA.length());
+                    TensorInfo b = file.find(path + ofB).orElseThrow();
+                    int rank = (int) a.shape().extent(0);
+                    var own = file.find(path + "." + alpha);
+                    float value = own.isPresent() ? floats(file, own.get())[0] : 0;
+                    double scale = value == 0 ? 1 : value / rank;
+                    int out = (int) b.shape().extent(0);
+                    deltas.put(path, product(floats(file, b), floats(file, a), out, rank, scale));
+                }
+            }
+        }
+        return deltas;
+    }
+
     private static double pattern(Site site, String field, double otherwise) {
         for (var entry : site.config().path(field).properties()) {
             if (Pattern.compile("(.*\\.)?(" + entry.getKey() + ")$")

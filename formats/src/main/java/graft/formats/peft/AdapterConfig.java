@@ -295,10 +295,12 @@ public final class AdapterConfig {
         return new AdapterConfig(FileSpot.of(FILE_NAME), document);
     }
 
-    /** The same configuration of an adapter that replaces nothing whole. */
-    public AdapterConfig withoutModulesToSave() throws IOException {
+    /** The same configuration of an adapter that has factors and nothing else. */
+    public AdapterConfig factorsOnly() throws IOException {
         ObjectNode copy = document();
         copy.putNull("modules_to_save");
+        copy.put("bias", "none");
+        copy.remove("trainable_token_indices");
         return new AdapterConfig(FileSpot.of(FILE_NAME), copy);
     }
 

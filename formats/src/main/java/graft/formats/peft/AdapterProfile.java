@@ -21,5 +21,30 @@ public enum AdapterProfile {
      * {@code lora_alpha} 0, which llama.cpp (its converter copies nothing else) takes for "already
      * scaled"; {@code alpha_pattern} names every module, so that PEFT gets α = r.
      */
-    gguf
+    gguf,
+    /**
+     * sd-scripts: one file of {@code lora_down}, {@code lora_up} and an {@code alpha} per module,
+     * which is its rank. What comes in this form stays in it.
+     */
+    kohya,
+    /**
+     * diffusers' single file, its names as they were, padded as {@link #uniform} is: readers take
+     * scale 1 for granted, and some take the first rank for all. What comes in this form stays in
+     * it.
+     */
+    diffusers;
+
+    /** Whether every module is stored at the largest rank. */
+    public boolean isPadded() {
+        return this == uniform || this == diffusers;
+    }
+
+    /** Name of the file of weights. */
+    public String weights() {
+        return switch (this) {
+            case pattern, uniform, gguf -> PeftAdapter.WEIGHTS;
+            case kohya -> "lora.safetensors";
+            case diffusers -> "pytorch_lora_weights.safetensors";
+        };
+    }
 }

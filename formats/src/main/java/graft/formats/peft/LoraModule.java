@@ -77,6 +77,21 @@ public record LoraModule(
                 bias);
     }
 
+    /** The same module with its factors under other names. */
+    public LoraModule named(String ofA, String ofB) {
+        return new LoraModule(
+                name,
+                layer,
+                out,
+                in,
+                rank,
+                scale,
+                new TensorInfo(ofA, a.dtype(), a.shape()),
+                new TensorInfo(ofB, b.dtype(), b.shape()),
+                magnitude,
+                bias);
+    }
+
     /** Bytes of both factors as stored. */
     public long bytes() {
         return a.bytes() + b.bytes();

@@ -8,6 +8,9 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.formats.safetensors.SafetensorsWriter;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
+import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -21,8 +24,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Writes an adapter that {@code peft} loads as it is, its scales in the factors. Factors may be
- * written from any thread, in any order; bytes do not depend on it.
+ * Writes an adapter for the readers of one {@link AdapterProfile}, its scales in the factors.
+ * Factors may be written from any thread, in any order; bytes do not depend on it.
  */
 public final class PeftAdapterWriter implements AutoCloseable {
     private static final Map<String, String> METADATA = Map.of("format", "pt");
@@ -42,8 +45,8 @@ public final class PeftAdapterWriter implements AutoCloseable {
      * @param template its fields are carried over, but for ranks, scales and, unless they select
      *     {@code modules} and nothing else, targets
      * @param targetsHold whether the template's targets select exactly {@code modules}
-     * @param modules as they will be: new ranks and types, scale 1; for {@link
-     *     AdapterProfile#uniform} of one rank
+     * @param modules as they will be: new ranks and types, scale 1; of one rank for a profile that
+     *     {@linkplain AdapterProfile#isPadded is padded}
      * @throws IllegalArgumentException if there is no module, or one has another scale
      */
     public static PeftAdapterWriter create(
@@ -57,19 +60,30 @@ public final class PeftAdapterWriter implements AutoCloseable {
         if (modules.isEmpty() || modules.stream().anyMatch(module -> module.scale() != 1)) {
             throw new IllegalArgumentException("%d modules, or a scale".formatted(modules.size()));
         }
-        ObjectNode config = template.document();
-        ranks(config, modules, profile);
-        if (!targetsHold) {
-            // PEFT would make fresh modules wherever the old targets match
-            var targets = config.putArray("target_modules");
-            modules.forEach(module -> targets.add(module.name()));
-            config.remove(List.of("exclude_modules", "layers_to_transform", "layers_pattern"));
+        if (profile.weights().equals(PeftAdapter.WEIGHTS)) {
+            ObjectNode config = template.document();
+            ranks(config, modules, profile);
+            if (!targetsHold) {
+                // PEFT would make fresh modules wherever the old targets match
+                var targets = config.putArray("target_modules");
+                modules.forEach(module -> targets.add(module.name()));
+                config.remove(List.of("exclude_modules", "layers_to_transform", "layers_pattern"));
+            }
+            write(folder.resolve(AdapterConfig.FILE_NAME), config);
         }
-        write(folder.resolve(AdapterConfig.FILE_NAME), config);
         var weights =
                 SafetensorsWriter.create(
-                        folder.resolve(PeftAdapter.WEIGHTS), tensors(modules, others), METADATA);
+                        folder.resolve(profile.weights()),
+                        tensors(modules, others, profile),
+                        METADATA);
         try {
+            if (profile == AdapterProfile.kohya) {
+                for (LoraModule module : modules) {
+                    MemorySegment alpha = MemorySegment.ofArray(new byte[4]);
+                    Elements.narrow(DType.F32, new float[] {module.rank()}, 0, alpha, 0, 1);
+                    weights.write(alpha(module).name(), 0, alpha);
+                }
+            }
             for (WholeTensor other : others) {
                 weights.write(other.info().name(), 0, other.bytes());
             }
@@ -81,19 +95,30 @@ public final class PeftAdapterWriter implements AutoCloseable {
     }
 
     /** Bytes of the file of weights that {@link #create} would plan, header included. */
-    public static long fileBytes(List<LoraModule> modules, List<WholeTensor> others)
+    public static long fileBytes(
+            List<LoraModule> modules, List<WholeTensor> others, AdapterProfile profile)
             throws IOException {
-        return SafetensorsWriter.fileBytes(tensors(modules, others), METADATA);
+        return SafetensorsWriter.fileBytes(tensors(modules, others, profile), METADATA);
     }
 
-    private static List<TensorInfo> tensors(List<LoraModule> modules, List<WholeTensor> others) {
+    private static List<TensorInfo> tensors(
+            List<LoraModule> modules, List<WholeTensor> others, AdapterProfile profile) {
         List<TensorInfo> tensors = new ArrayList<>();
         others.forEach(other -> tensors.add(other.info()));
         for (LoraModule module : modules) {
             tensors.add(module.a());
             tensors.add(module.b());
+            if (profile == AdapterProfile.kohya) {
+                tensors.add(alpha(module));
+            }
         }
         return tensors;
+    }
+
+    private static TensorInfo alpha(LoraModule module) {
+        String down = module.a().name();
+        String path = down.substring(0, down.indexOf('.')); // kohya's paths have no dots
+        return new TensorInfo(path + ".alpha", DType.F32, Shape.of());
     }
 
     /** Writes both factors of one module. */
@@ -109,9 +134,8 @@ public final class PeftAdapterWriter implements AutoCloseable {
 
     private static void ranks(ObjectNode config, List<LoraModule> modules, AdapterProfile profile) {
         int common = commonest(modules);
-        if (profile == AdapterProfile.uniform
-                && modules.stream().anyMatch(module -> module.rank() != common)) {
-            throw new IllegalArgumentException("profile uniform with several ranks");
+        if (profile.isPadded() && modules.stream().anyMatch(module -> module.rank() != common)) {
+            throw new IllegalArgumentException("a padded profile with several ranks");
         }
         ObjectNode ranks = JSON.createObjectNode();
         ObjectNode alphas = JSON.createObjectNode();
