@@ -22,6 +22,7 @@ import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.onnx.OnnxModel;
+import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.tensor.DType;
 
@@ -127,6 +128,9 @@ public final class Quickstart {
         }
         for (int rank = full; rank >= Math.max(1, full / 16); rank /= 2) {
             settings.add(new Setting.Adapter(rank, rank == full));
+            if (rank < full && rank > 1) { // at 1 there is next to nothing to share out
+                settings.add(new Setting.SharedRanks(rank));
+            }
         }
         return settings;
     }
@@ -170,17 +174,33 @@ public final class Quickstart {
                                             1,
                                             Progress.NONE));
             case Setting.Adapter(int rank, boolean whole) when !whole ->
-                    new ReduceAdapter()
-                            .run(
-                                    ReduceRequest.of(
-                                            family.adapter(item.task()),
-                                            "lora-" + item.task(),
-                                            new RankRule.Fixed(rank),
-                                            stored(family, item, out)));
+                    reduce(family, item, new RankRule.Fixed(rank), out);
+            case Setting.SharedRanks(int rank) ->
+                    reduce(family, item, parameters(family.adapter(item.task()), rank), out);
             case Setting.Adapter _, Setting.SingleTask _, Setting.Merged _ -> {}
         }
         request.progress().advance(1);
         return item;
+    }
+
+    private static void reduce(Family family, Item item, RankRule rule, Path out)
+            throws IOException {
+        Path adapter = family.adapter(item.task());
+        new ReduceAdapter()
+                .run(
+                        ReduceRequest.of(
+                                adapter, "lora-" + item.task(), rule, stored(family, item, out)));
+    }
+
+    /** What all modules together have at {@code rank}. */
+    private static RankRule parameters(Path adapter, int rank) throws IOException {
+        try (var opened = PeftAdapter.open(adapter)) {
+            long sum = 0;
+            for (LoraModule module : opened.modules()) {
+                sum += rank * ((long) module.out() + module.in());
+            }
+            return new RankRule.Parameters(sum, 0);
+        }
     }
 
     private static SparsifyOptions options(Setting.Residual residual) {
@@ -194,6 +214,7 @@ public final class Quickstart {
         String slug = item.setting().slug();
         return switch (item.setting()) {
             case Setting.Residual _ -> out.resolve(DELTAS).resolve(slug).resolve(item.task());
+            case Setting.SharedRanks _ -> out.resolve(ADAPTERS).resolve(slug).resolve(item.task());
             case Setting.Adapter(_, boolean whole) ->
                     whole
                             ? family.adapter(item.task())
@@ -240,7 +261,7 @@ public final class Quickstart {
                                         name, ModelChanges.ofDelta(merged, delta), deltas);
                             }
                         }
-                        case Setting.Adapter _ -> {
+                        case Setting.Adapter _, Setting.SharedRanks _ -> {
                             try (var adapter = PeftAdapter.open(stored(family, item, out))) {
                                 overBase.shared(
                                         name, ModelChanges.ofAdapter(base, adapter), adapters);
@@ -265,7 +286,7 @@ public final class Quickstart {
                 switch (item.setting()) {
                     case Setting.SingleTask _ -> FINE_TUNES;
                     case Setting.Merged _, Setting.Residual _ -> DELTAS;
-                    case Setting.Adapter _ -> ADAPTERS;
+                    case Setting.Adapter _, Setting.SharedRanks _ -> ADAPTERS;
                 };
         String name = item.task() + "-" + item.setting().slug() + ".onnx";
         return out.resolve("onnx").resolve(folder).resolve(name);
@@ -347,7 +368,7 @@ public final class Quickstart {
         String file =
                 switch (setting) {
                     case Setting.Residual _ -> DeltaHeader.FILE_NAME;
-                    case Setting.Adapter _ -> PeftAdapter.WEIGHTS;
+                    case Setting.Adapter _, Setting.SharedRanks _ -> PeftAdapter.WEIGHTS;
                     case Setting.SingleTask _, Setting.Merged _ -> Checkpoint.SINGLE_FILE;
                 };
         return Files.size(stored.resolve(file));

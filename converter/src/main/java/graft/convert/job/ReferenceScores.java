@@ -49,11 +49,15 @@ final class ReferenceScores {
                     method.equals("task arithmetic")
                             && row.path("lam").asDouble() == merged.weight();
             case Setting.Residual residual -> matches(row, residual);
-            case Setting.Adapter adapter ->
-                    method.startsWith("LoRA")
-                            && row.path("mode").asText().equals("fixed")
-                            && row.path("x").asInt() == adapter.rank();
+            case Setting.Adapter(int rank, _) -> isAdapter(row, "fixed", rank);
+            case Setting.SharedRanks(int rank) -> isAdapter(row, "budget", rank);
         };
+    }
+
+    private static boolean isAdapter(JsonNode row, String mode, int rank) {
+        return row.path("method").asText().startsWith("LoRA")
+                && row.path("mode").asText().equals(mode)
+                && row.path("x").asDouble() == rank;
     }
 
     private static boolean matches(JsonNode row, Setting.Residual residual) {

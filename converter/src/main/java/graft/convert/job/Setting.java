@@ -16,9 +16,12 @@ sealed interface Setting {
     /** The base and an adapter per task, cut to {@code rank} (PERU-LoRA), or as it is. */
     record Adapter(int rank, boolean isWhole) implements Setting {}
 
+    /** The base and an adapter per task, of as many parameters as at {@code rank}, shared out. */
+    record SharedRanks(int rank) implements Setting {}
+
     /** Whether it is measured against the adapters as trained, not against the fine-tunes. */
     default boolean isAdapter() {
-        return this instanceof Adapter;
+        return this instanceof Adapter || this instanceof SharedRanks;
     }
 
     /** Whether one stored model serves all tasks, so that its bytes are no task's own. */
@@ -35,6 +38,7 @@ sealed interface Setting {
                     "%s %s".formatted(preset, percent(density));
             case Adapter(int rank, boolean whole) ->
                     "adapters, rank " + rank + (whole ? " (as trained)" : "");
+            case SharedRanks(int rank) -> "adapters, rank " + rank + " shared out";
         };
     }
 
@@ -46,6 +50,7 @@ sealed interface Setting {
             case Residual(String preset, double density, _) ->
                     preset + "-" + percent(density).replace(" %", "").replace('.', '_');
             case Adapter(int rank, _) -> "rank-" + rank;
+            case SharedRanks(int rank) -> "shared-" + rank;
         };
     }
 
