@@ -27,9 +27,20 @@ public final class Fuzzing {
 
     /**
      * A reader may refuse an input with a {@link FormatException}, or miss a file that the input
-     * names; it may do nothing else, and it takes less than a second of CPU time either way.
+     * names; it may do nothing else, and it takes less than a second of CPU time either way. What
+     * takes longer is read again: the first time may have loaded classes.
      */
     public static void check(Reading reading) {
+        if (cpuNanos(reading) > MOST_NANOS) {
+            long again = cpuNanos(reading);
+            if (again > MOST_NANOS) {
+                throw new AssertionError(
+                        "took " + TimeUnit.NANOSECONDS.toMillis(again) + " ms of CPU");
+            }
+        }
+    }
+
+    private static long cpuNanos(Reading reading) {
         var threads = ManagementFactory.getThreadMXBean();
         long start = threads.getCurrentThreadCpuTime();
         try {
@@ -43,10 +54,7 @@ public final class Fuzzing {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        long took = threads.getCurrentThreadCpuTime() - start;
-        if (took > MOST_NANOS) {
-            throw new AssertionError("took " + TimeUnit.NANOSECONDS.toMillis(took) + " ms");
-        }
+        return threads.getCurrentThreadCpuTime() - start;
     }
 
     /** A file with these bytes, for readers that take a path; the same one every time. */
