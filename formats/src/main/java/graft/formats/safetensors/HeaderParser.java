@@ -48,6 +48,7 @@ final class HeaderParser {
     static final int MAX_AXES = 64;
 
     private static final int MAX_U64_DIGITS = 20;
+    private static final int MAX_WARNINGS = 20;
 
     private static final JsonFactory JSON =
             JsonFactory.builder()
@@ -67,6 +68,8 @@ final class HeaderParser {
     private final JsonParser json;
     private final long dataBytes;
     private long claimedBytes;
+    private boolean isOverclaimed;
+    private int warningCount;
     private final List<SafetensorsHeader.Entry> entries = new ArrayList<>();
     private final Map<String, String> metadata = new LinkedHashMap<>();
     private final List<String> warnings = new ArrayList<>();
@@ -97,6 +100,10 @@ final class HeaderParser {
                 JsonParser json = JSON.createParser(reader)) {
             var parser = new HeaderParser(name, header, json, dataBytes);
             boolean isComplete = parser.header();
+            if (parser.warningCount > MAX_WARNINGS) {
+                int more = parser.warningCount - MAX_WARNINGS;
+                parser.warnings.add("%s: %d more of the kind".formatted(name, more));
+            }
             return new Parsed(parser.entries, parser.metadata, parser.warnings, isComplete);
         } catch (CharacterCodingException e) {
             throw malformed(
@@ -156,10 +163,11 @@ final class HeaderParser {
                 }
                 var entry = tensor(name);
                 entries.add(entry);
-                claimedBytes = Math.addExact(claimedBytes, entry.info().bytes());
-                if (entries.size() >= MANY_TENSORS && claimedBytes > dataBytes) {
+                isOverclaimed |= entry.info().bytes() > dataBytes - claimedBytes;
+                if (isOverclaimed && entries.size() >= MANY_TENSORS) {
                     return false;
                 }
+                claimedBytes += isOverclaimed ? 0 : entry.info().bytes();
             }
         }
         if (json.nextToken() != null) {
@@ -169,9 +177,17 @@ final class HeaderParser {
         return true;
     }
 
+    /** A file may give a reason in each of its tensors. */
+    private void warn(String warning) {
+        warningCount++;
+        if (warningCount <= MAX_WARNINGS) {
+            warnings.add(warning);
+        }
+    }
+
     private void metadata() throws IOException {
         if (json.nextToken() == JsonToken.VALUE_NULL) {
-            warnings.add(file + ": __metadata__ is null");
+            warn(file + ": __metadata__ is null");
             return;
         }
         expect(
@@ -201,7 +217,7 @@ final class HeaderParser {
         }
         expectInTensor(name, JsonToken.START_OBJECT, "its description");
         if (name.isEmpty()) {
-            warnings.add(file + ": a tensor without a name");
+            warn(file + ": a tensor without a name");
         }
         @Nullable String dtype = null;
         long @Nullable [] shape = null;
@@ -218,7 +234,7 @@ final class HeaderParser {
                 case "data_offsets" -> offsets = integers(name, "data_offsets", 2);
                 default -> {
                     json.skipChildren();
-                    warnings.add(file.tensor(name) + ": unknown field " + FileSpot.quote(field));
+                    warn(file.tensor(name) + ": unknown field " + FileSpot.quote(field));
                 }
             }
         }

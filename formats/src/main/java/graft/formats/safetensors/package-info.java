@@ -8,7 +8,9 @@
  *
  * <p><b>Stricter than the crate:</b> duplicate names, duplicate keys and tensors given as JSON
  * arrays are refused, since two readers may understand them differently. Unknown fields of a tensor
- * are accepted with a warning.
+ * are accepted with a warning. A name may have a million characters, a value of the metadata
+ * sixteen million, a file a million tensors. Each rule is a {@link
+ * graft.formats.safetensors.SafetensorsRule}.
  */
 @NullMarked
 package graft.formats.safetensors;

@@ -11,6 +11,7 @@ import graft.formats.Verdicts;
 import graft.formats.io.Sha256;
 
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -22,6 +23,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -134,6 +137,26 @@ class SafetensorsFixturesTest {
                         isRefused(path, entry);
                     }
                 });
+    }
+
+    @Test
+    void warningsAreFewHoweverManyReasonsThereAre() throws IOException {
+        String tensors =
+                IntStream.range(0, 1000)
+                        .mapToObj(i ->
+                                "\"%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":1}"
+                                        .formatted(i))
+                        .collect(Collectors.joining(",", "{", "}"));
+        Path file = folder.resolve("chatty.safetensors");
+        Files.write(
+                file,
+                SafetensorsBytes.of(tensors.getBytes(StandardCharsets.US_ASCII), new byte[0]));
+        try (var reader = SafetensorsReader.open(file)) {
+            assertThat(reader.warnings())
+                    .hasSize(21)
+                    .last()
+                    .isEqualTo(file + ": 980 more of the kind");
+        }
     }
 
     private static byte[] build(JsonNode recipe) {
