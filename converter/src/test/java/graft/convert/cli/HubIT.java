@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 
+import graft.hub.testing.Call;
 import graft.hub.testing.FakeHub;
 import graft.hub.testing.Fault;
+import graft.hub.testing.Served;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -65,8 +67,7 @@ class HubIT {
         assertThat(json(remote).path("bytes")).isEqualTo(json(local).path("bytes"));
         assertThat(json(remote).path("source").asText())
                 .isEqualTo("acme/base@" + hub.repo("acme/base").head("main").orElseThrow());
-        // first 64 KiB of the weights, and the tokenizer
-        assertThat(json(remote).path("bytesRead").asLong()).isLessThan(140_000);
+        assertThat(json(remote).path("bytesRead").asLong()).isEqualTo(64 << 10);
         assertThat(folder.resolve("cache")).doesNotExist();
     }
 
@@ -112,6 +113,26 @@ class HubIT {
                 run("apply", "delta", "--base", "acme/base", "-o", "model", "--offline", "-q");
         assertThat(offline.code()).as(offline.err()).isZero();
         assertThat(offline.out().strip()).isEqualTo("model");
+    }
+
+    @Test
+    void baseOfABudgetMovesOnlyTheTensorsThatTheAdapterTouches() throws Exception {
+        Path lora = GraftProcess.testdata("families/mini/lora-pos");
+        var remote = run("reduce", lora, "--size", "60kB", "--base", "acme/base", "-o", "remote");
+        assertThat(remote.code()).as(remote.err()).isZero();
+        long moved =
+                hub.served().stream()
+                        .filter(s -> s.call().origin() == Call.Origin.CDN)
+                        .mapToLong(Served::bodyBytes)
+                        .sum();
+        long whole = Files.size(GraftProcess.testdata("families/mini/base/model.safetensors"));
+        assertThat(moved).isPositive().isLessThan(whole * 6 / 10); // tensors of 45 %, and headers
+        assertThat(folder.resolve("cache")).doesNotExist();
+        Path base = GraftProcess.testdata("families/mini/base");
+        var local = run("reduce", lora, "--size", "60kB", "--base", base, "-o", "local");
+        assertThat(local.code()).as(local.err()).isZero();
+        assertThat(folder.resolve("remote/adapter_model.safetensors"))
+                .hasSameBinaryContentAs(folder.resolve("local/adapter_model.safetensors"));
     }
 
     @Test
