@@ -52,6 +52,33 @@ public final class CheckpointWriter implements TensorSink {
             Map<String, String> metadata,
             long maxShardBytes)
             throws IOException {
+        return create(folder, tensors, metadata, maxShardBytes, SafetensorsWriter::create);
+    }
+
+    /** The same, but files that are there are gone on with; see {@link SafetensorsWriter}. */
+    public static CheckpointWriter createOrReopen(
+            Path folder,
+            Collection<TensorInfo> tensors,
+            Map<String, String> metadata,
+            long maxShardBytes)
+            throws IOException {
+        return create(folder, tensors, metadata, maxShardBytes, SafetensorsWriter::createOrReopen);
+    }
+
+    @FunctionalInterface
+    private interface Opener {
+        SafetensorsWriter open(
+                Path file, Collection<TensorInfo> tensors, Map<String, String> metadata)
+                throws IOException;
+    }
+
+    private static CheckpointWriter create(
+            Path folder,
+            Collection<TensorInfo> tensors,
+            Map<String, String> metadata,
+            long maxShardBytes,
+            Opener opener)
+            throws IOException {
         List<List<TensorInfo>> split = split(tensors, maxShardBytes);
         List<SafetensorsWriter> shards = new ArrayList<>();
         Map<String, SafetensorsWriter> owner = HashMap.newHashMap(tensors.size());
@@ -62,7 +89,7 @@ public final class CheckpointWriter implements TensorSink {
                         split.size() == 1
                                 ? Checkpoint.SINGLE_FILE
                                 : "model-%05d-of-%05d.safetensors".formatted(i + 1, split.size());
-                var shard = SafetensorsWriter.create(folder.resolve(name), split.get(i), metadata);
+                var shard = opener.open(folder.resolve(name), split.get(i), metadata);
                 shards.add(shard);
                 for (TensorInfo info : split.get(i)) {
                     owner.put(info.name(), shard);

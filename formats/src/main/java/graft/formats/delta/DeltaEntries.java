@@ -5,8 +5,11 @@ import graft.formats.MalformedFileException;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 
 /**
  * A cursor over the kept positions of one tensor, ascending. Every step is checked: positions stay
@@ -14,25 +17,45 @@ import java.lang.foreign.ValueLayout;
  * thread-safe; open one per thread.
  */
 public final class DeltaEntries {
+    private static final ValueLayout.OfFloat F32 =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
     private final FileSpot spot;
     private final SparseTensor tensor;
-    private final MemorySegment index;
+    private final IndexDecoder index;
     private final MemorySegment values;
+    private final @Nullable IntegerDecoder integers;
+    private final CounterRandom random;
+    private final @Nullable DrawnPositions drawn;
     private final long elements;
+    private final long rowLength;
+    private final long signs; // byte of the values at which sign bits begin
     private final float[] one = new float[1];
     private long seen;
     private long position = -1;
-    private long at; // next byte, or next bit for bit codes
+    private int integer;
 
     /**
      * @param spot file, tensor, and byte at which the tensor's part of the blob begins
      */
-    DeltaEntries(FileSpot spot, SparseTensor tensor, MemorySegment bytes) {
+    DeltaEntries(FileSpot spot, SparseTensor tensor, MemorySegment bytes, long seed) {
         this.spot = spot;
         this.tensor = tensor;
-        this.index = bytes.asSlice(0, tensor.indexBytes());
+        this.index = new IndexDecoder(spot, tensor, bytes.asSlice(0, tensor.indexBytes()));
         this.values = bytes.asSlice(tensor.indexBytes(), tensor.valueBytes());
+        this.random = new CounterRandom(tensor.info().name(), seed);
+        this.drawn =
+                tensor.index() == IndexCodec.DRAWN
+                        ? new DrawnPositions(tensor.info().name(), seed, tensor.parameter())
+                        : null;
+        this.integers =
+                tensor.values().isCoded()
+                        ? new IntegerDecoder(values, tensor.values() == ValueCodec.DITHER)
+                        : null;
         this.elements = tensor.info().shape().elements();
+        long rows = SparseTensor.rows(tensor.info().shape());
+        this.rowLength = rows == 0 ? 1 : elements / rows;
+        this.signs = tensor.values() == ValueCodec.SIGN_ROW ? 2 * rows : 0;
     }
 
     /**
@@ -46,17 +69,46 @@ public final class DeltaEntries {
             checkEnd();
             return false;
         }
-        if (tensor.index() == IndexCodec.BITMAP) {
-            position = nextSetBit();
-        } else {
-            long gap = gap();
-            if (gap > elements - position - 2) {
-                throw problem("a position beyond the tensor's %d elements".formatted(elements));
+        if (drawn != null) {
+            position = drawn.next(position, elements);
+            if (position == elements) {
+                throw problem("fewer than the %d kept".formatted(tensor.count()));
             }
-            position += gap + 1;
+            integer = integers == null ? 0 : integers.next(random.at(position));
+        } else if (integers == null) {
+            position = index.next(position);
+        } else {
+            do {
+                if (++position == elements) {
+                    throw problem("fewer than the %d kept".formatted(tensor.count()));
+                }
+                integer = integers.next(random.at(position));
+            } while (integer == 0 && tensor.values() == ValueCodec.STEPS);
         }
         seen++;
         return true;
+    }
+
+    private void checkEnd() throws MalformedFileException {
+        if (drawn != null && drawn.next(position, elements) != elements) {
+            throw problem("more than the %d kept".formatted(tensor.count()));
+        }
+        if (integers == null || tensor.count() == 0) {
+            index.checkEnd();
+            if (tensor.count() == 0 && tensor.valueBytes() > 0) {
+                throw problem("values of nothing");
+            }
+            return;
+        }
+        while (tensor.values() == ValueCodec.STEPS && position + 1 < elements) {
+            position++;
+            if (integers.next(random.at(position)) != 0) {
+                throw problem("more than the %d kept".formatted(tensor.count()));
+            }
+        }
+        if (integers.left() > 0) {
+            throw problem("%d bytes of values left over".formatted(integers.left()));
+        }
     }
 
     /** Flat row-major index of the current entry. */
@@ -64,15 +116,45 @@ public final class DeltaEntries {
         return position;
     }
 
-    /** Its value: absolute for exact values, the difference to add for signs. */
+    /** Its value: absolute for exact values, the difference to add for all others. */
     public float value() {
         long ordinal = seen - 1;
-        if (tensor.values() == ValueCodec.SIGN) {
-            int sign = values.get(ValueLayout.JAVA_BYTE, ordinal >> 3) >> (ordinal & 7) & 1;
-            return sign == 0 ? tensor.scale() : -tensor.scale();
-        }
-        Elements.widen(tensor.info().dtype(), values, ordinal, one, 0, 1);
+        return switch (tensor.values()) {
+            case EXACT -> stored(tensor.info().dtype(), ordinal);
+            case F16 -> stored(DType.F16, ordinal);
+            case BF16 -> stored(DType.BF16, ordinal);
+            case INT4 -> int4(ordinal);
+            case SIGN -> signed(ordinal, tensor.scale());
+            case SIGN_ROW -> signed(ordinal, stored(DType.BF16, position / rowLength));
+            case STEPS -> (float) (integer * (double) tensor.scale());
+            case DITHER -> (float) ((integer - random.at(position) + 0.5) * tensor.scale());
+        };
+    }
+
+    private float stored(DType type, long ordinal) {
+        Elements.widen(type, values, ordinal, one, 0, 1);
         return one[0];
+    }
+
+    private float signed(long ordinal, float scale) {
+        int sign = values.get(ValueLayout.JAVA_BYTE, signs + (ordinal >> 3)) >> (ordinal & 7) & 1;
+        return sign == 0 ? scale : -scale;
+    }
+
+    private float int4(long ordinal) {
+        long group = ordinal / ValueCodec.INT4_GROUP;
+        long header = group * (ValueCodec.INT4_HEADER_BYTES + ValueCodec.INT4_GROUP / 2);
+        long within = ordinal % ValueCodec.INT4_GROUP;
+        int pair =
+                values.get(
+                        ValueLayout.JAVA_BYTE,
+                        header + ValueCodec.INT4_HEADER_BYTES + (within >> 1));
+        int nibble = pair >> 4 * (within & 1) & 0xf;
+        float magnitude =
+                (float)
+                        ((double) values.get(F32, header)
+                                + (nibble & 7) * (double) values.get(F32, header + 4));
+        return (nibble & 8) == 0 ? magnitude : -magnitude;
     }
 
     /**
@@ -85,83 +167,6 @@ public final class DeltaEntries {
         }
         DType type = tensor.info().dtype();
         return Elements.round(type, base + value());
-    }
-
-    private long gap() throws MalformedFileException {
-        return switch (tensor.index()) {
-            case DENSE -> 0;
-            case U8_GAP -> escaped(1, 255);
-            case U16_GAP -> escaped(2, 65535);
-            case RICE -> rice();
-            case NONE, BITMAP -> throw new IllegalStateException(tensor.index().word());
-        };
-    }
-
-    private long escaped(int width, int escape) throws MalformedFileException {
-        long gap = 0;
-        while (true) {
-            if (at + width > index.byteSize()) {
-                throw problem("positions run past their %d bytes".formatted(index.byteSize()));
-            }
-            int unit = index.get(ValueLayout.JAVA_BYTE, at) & 0xff;
-            if (width == 2) {
-                unit |= (index.get(ValueLayout.JAVA_BYTE, at + 1) & 0xff) << 8;
-            }
-            at += width;
-            gap += unit;
-            if (unit < escape) {
-                return gap;
-            }
-        }
-    }
-
-    private long rice() throws MalformedFileException {
-        long quotient = 0;
-        while (bit() == 1) {
-            quotient++;
-        }
-        long low = 0;
-        for (int i = 0; i < tensor.parameter(); i++) {
-            low |= (long) bit() << i;
-        }
-        if (quotient > elements >> tensor.parameter()) {
-            throw problem("a gap longer than the tensor");
-        }
-        return (quotient << tensor.parameter()) + low;
-    }
-
-    private long nextSetBit() throws MalformedFileException {
-        while (at < elements) {
-            if (bit() == 1) {
-                return at - 1;
-            }
-        }
-        throw problem("fewer bits set than the %d kept".formatted(tensor.count()));
-    }
-
-    private int bit() throws MalformedFileException {
-        if (at >> 3 >= index.byteSize()) {
-            throw problem("positions run past their %d bytes".formatted(index.byteSize()));
-        }
-        int bit = index.get(ValueLayout.JAVA_BYTE, at >> 3) >> (at & 7) & 1;
-        at++;
-        return bit;
-    }
-
-    private void checkEnd() throws MalformedFileException {
-        boolean bits = tensor.index() == IndexCodec.BITMAP || tensor.index() == IndexCodec.RICE;
-        if (bits) {
-            long end = index.byteSize() * 8;
-            boolean inLastByte = tensor.index() == IndexCodec.BITMAP || end - at < 8;
-            while (inLastByte && at < end) {
-                inLastByte = bit() == 0;
-            }
-            if (!inLastByte) {
-                throw problem("more positions than the %d kept".formatted(tensor.count()));
-            }
-        } else if (at != index.byteSize()) {
-            throw problem("%d bytes of positions left over".formatted(index.byteSize() - at));
-        }
     }
 
     private MalformedFileException problem(String problem) {

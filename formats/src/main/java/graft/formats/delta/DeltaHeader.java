@@ -10,6 +10,7 @@ import java.util.Map;
  * @param baseSha256 content hash of the base's tensors that the delta builds on; see the
  *     specification
  * @param options how it was made, for people
+ * @param seed of the dither, below {@link CounterRandom#SEEDS}; 0 where there is none
  * @param modelMetadata {@code __metadata__} of the model's own file
  * @param tensors every tensor of the model that is not stored whole, sorted by name
  */
@@ -17,6 +18,7 @@ public record DeltaHeader(
         String baseName,
         String baseSha256,
         Map<String, String> options,
+        long seed,
         Map<String, String> modelMetadata,
         List<SparseTensor> tensors) {
     /** Name of the file in a delta's folder. */

@@ -151,7 +151,7 @@ public final class DeltaReader implements AutoCloseable {
                 FileSpot.of(file.name(), file.fileOffset(DeltaHeader.BLOB) + offset)
                         .tensor(tensor.info().name());
         MemorySegment bytes = file.bytes(DeltaHeader.BLOB).asSlice(offset, tensor.bytes());
-        return new DeltaEntries(spot, tensor, bytes);
+        return new DeltaEntries(spot, tensor, bytes, header.seed());
     }
 
     /** What errors call the file. */

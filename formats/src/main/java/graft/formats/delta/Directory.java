@@ -32,11 +32,12 @@ import java.util.zip.InflaterInputStream;
 
 /**
  * The directory as bytes: JSON, deflated (zlib), since it repeats long names. Per tensor an array
- * {@code [name, dtype, shape, count, index codec, parameter, index bytes, value codec, scale]}.
+ * {@code [name, dtype, shape, count, index codec, parameter, index bytes, value codec, value bytes,
+ * scale]}.
  */
 final class Directory {
     private static final int MAX_JSON_BYTES = 100_000_000;
-    private static final int FIELDS = 9;
+    private static final int FIELDS = 10;
 
     private static final ObjectMapper JSON =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -48,6 +49,7 @@ final class Directory {
         root.put("base", header.baseName());
         root.put("base_sha256", header.baseSha256());
         put(root.putObject("options"), header.options());
+        root.put("seed", header.seed());
         put(root.putObject("metadata"), header.modelMetadata());
         ArrayNode tensors = root.putArray("tensors");
         for (SparseTensor tensor : header.tensors()) {
@@ -56,7 +58,8 @@ final class Directory {
             ArrayNode shape = entry.addArray();
             Arrays.stream(tensor.info().shape().toArray()).forEach(shape::add);
             entry.add(tensor.count()).add(tensor.index().word()).add(tensor.parameter());
-            entry.add(tensor.indexBytes()).add(tensor.values().word()).add(tensor.scale());
+            entry.add(tensor.indexBytes()).add(tensor.values().word()).add(tensor.valueBytes());
+            entry.add(tensor.scale());
         }
         var bytes = new ByteArrayOutputStream();
         var deflater = new Deflater(Deflater.BEST_COMPRESSION);
@@ -89,6 +92,10 @@ final class Directory {
             throw new MalformedFileException(
                     spot, "the directory is not valid JSON: " + e.getOriginalMessage());
         }
+        long seed = root.path("seed").asLong();
+        if (seed < 0 || seed >= CounterRandom.SEEDS) {
+            throw new MalformedFileException(spot, "seed %d outside 0..2^32-1".formatted(seed));
+        }
         List<SparseTensor> tensors = new ArrayList<>();
         String previous = "";
         for (JsonNode entry : root.path("tensors")) {
@@ -104,13 +111,14 @@ final class Directory {
                 root.path("base").asText(),
                 root.path("base_sha256").asText(),
                 strings(root.path("options")),
+                seed,
                 strings(root.path("metadata")),
                 tensors);
     }
 
     private static SparseTensor tensor(FileSpot spot, JsonNode entry) throws IOException {
         if (!entry.isArray() || entry.size() != FIELDS || !entry.get(2).isArray()) {
-            throw new MalformedFileException(spot, "a directory entry is no array of 9");
+            throw new MalformedFileException(spot, "a directory entry is no array of 10");
         }
         String name = entry.get(0).asText();
         var at = spot.tensor(name);
@@ -130,7 +138,8 @@ final class Directory {
                     entry.get(5).intValue(),
                     entry.get(6).longValue(),
                     values(at, entry.get(7).asText()),
-                    entry.get(8).floatValue());
+                    entry.get(8).longValue(),
+                    entry.get(9).floatValue());
         } catch (IllegalArgumentException | ArithmeticException e) {
             throw new MalformedFileException(
                     at, "its directory entry is impossible: " + e.getMessage());

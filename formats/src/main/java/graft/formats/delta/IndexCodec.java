@@ -19,7 +19,14 @@ public enum IndexCodec {
      * Golomb–Rice: {@code gap >> parameter} one-bits and a zero-bit, then the low {@code parameter}
      * bits, everything lowest bit first; zero-bits up to a whole byte at the end.
      */
-    RICE("rice");
+    RICE("rice"),
+    /** Positions are those whose coded integer is not zero; no bytes of their own. */
+    CODED("coded"),
+    /**
+     * Positions drawn by {@link DrawnPositions}, each with probability {@code parameter · 2^-30};
+     * no bytes.
+     */
+    DRAWN("drawn");
 
     private final String word;
 

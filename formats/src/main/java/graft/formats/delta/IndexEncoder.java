@@ -28,7 +28,7 @@ final class IndexEncoder {
         long gap = index - previous - 1;
         previous = index;
         switch (codec) {
-            case NONE, DENSE -> {}
+            case NONE, DENSE, CODED, DRAWN -> {}
             case BITMAP -> bitmap(index);
             case U8_GAP -> {
                 for (; gap >= 255; gap -= 255) {

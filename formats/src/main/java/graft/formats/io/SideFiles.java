@@ -3,6 +3,7 @@ package graft.formats.io;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -31,7 +32,7 @@ public final class SideFiles {
             if (ENDINGS.stream().anyMatch(lower::endsWith)
                     && !NOT_SIDE.contains(name)
                     && Files.size(file) <= LARGEST_BYTES) {
-                Files.copy(file, to.resolve(name));
+                Files.copy(file, to.resolve(name), StandardCopyOption.REPLACE_EXISTING);
             }
         }
     }

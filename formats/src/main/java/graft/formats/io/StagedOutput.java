@@ -3,6 +3,9 @@ package graft.formats.io;
 import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileVisitResult;
@@ -11,6 +14,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.UUID;
 
@@ -26,12 +30,15 @@ public final class StagedOutput implements AutoCloseable {
     private final Path target;
     private final Path temporary;
     private final boolean replace;
+    private final @Nullable FileChannel lock;
     private boolean committed;
+    private boolean kept;
 
-    private StagedOutput(Path target, Path temporary, boolean replace) {
+    private StagedOutput(Path target, Path temporary, boolean replace, @Nullable FileChannel lock) {
         this.target = target;
         this.temporary = temporary;
         this.replace = replace;
+        this.lock = lock;
     }
 
     /**
@@ -51,6 +58,52 @@ public final class StagedOutput implements AutoCloseable {
         return stage(target, replace);
     }
 
+    /**
+     * A folder to fill that a killed run leaves behind for the next one, if that has the same
+     * {@code fingerprint}; otherwise it starts empty. {@link #close} removes it unless {@link
+     * #keep} was called.
+     *
+     * @param fingerprint of all that decides what the folder will hold
+     * @throws FileAlreadyExistsException if {@code target} exists and is not to be replaced, or
+     *     another run is filling the folder
+     */
+    public static StagedOutput resumable(Path target, boolean replace, String fingerprint)
+            throws IOException {
+        Path absolute = stage(target, replace).target;
+        Path folder = absolute.resolveSibling(".%s.partial".formatted(absolute.getFileName()));
+        Path lockFile = absolute.resolveSibling(".%s.lock".formatted(absolute.getFileName()));
+        var channel =
+                FileChannel.open(lockFile, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        try {
+            if (tryLock(channel) == null) {
+                throw new FileAlreadyExistsException(
+                        target.toString(), null, "another run is writing it");
+            }
+            if (!Files.readString(lockFile).equals(fingerprint) || !Files.isDirectory(folder)) {
+                deleteTree(folder);
+                Files.createDirectory(folder);
+                Files.writeString(lockFile, fingerprint);
+            }
+            return new StagedOutput(absolute, folder, replace, channel);
+        } catch (Throwable e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock();
+        } catch (OverlappingFileLockException e) {
+            return null; // this very process holds it
+        }
+    }
+
+    /** Whatever happens, {@link #close} leaves a resumable folder where it is. */
+    public void keep() {
+        kept = true;
+    }
+
     private static StagedOutput stage(Path target, boolean replace) throws IOException {
         Path absolute = target.toAbsolutePath().normalize();
         if (!replace && Files.exists(absolute, LinkOption.NOFOLLOW_LINKS)) {
@@ -61,7 +114,7 @@ public final class StagedOutput implements AutoCloseable {
             throw new FileAlreadyExistsException(target.toString()); // the root of a file system
         }
         Files.createDirectories(parent);
-        return new StagedOutput(absolute, sibling(absolute), replace);
+        return new StagedOutput(absolute, sibling(absolute), replace, null);
     }
 
     private static Path sibling(Path path) {
@@ -108,8 +161,15 @@ public final class StagedOutput implements AutoCloseable {
     /** Removes what was not committed. */
     @Override
     public void close() throws IOException {
-        if (!committed) {
+        if (!committed && !kept) {
             deleteTree(temporary);
+        }
+        if (lock != null) {
+            if (committed || !kept) {
+                Files.deleteIfExists(
+                        target.resolveSibling(".%s.lock".formatted(target.getFileName())));
+            }
+            lock.close();
         }
     }
 

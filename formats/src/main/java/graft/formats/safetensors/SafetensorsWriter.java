@@ -70,6 +70,25 @@ public final class SafetensorsWriter implements TensorSink {
     public static SafetensorsWriter create(
             Path path, Collection<TensorInfo> tensors, Map<String, String> metadata)
             throws IOException {
+        return open(path, tensors, metadata, StandardOpenOption.CREATE_NEW);
+    }
+
+    /**
+     * The same, but a file that is there is gone on with: its header is written anew, its tensors
+     * stay as they are. For runs that know what they wrote before they were killed.
+     */
+    public static SafetensorsWriter createOrReopen(
+            Path path, Collection<TensorInfo> tensors, Map<String, String> metadata)
+            throws IOException {
+        return open(path, tensors, metadata, StandardOpenOption.CREATE);
+    }
+
+    private static SafetensorsWriter open(
+            Path path,
+            Collection<TensorInfo> tensors,
+            Map<String, String> metadata,
+            StandardOpenOption option)
+            throws IOException {
         List<TensorInfo> ordered = tensors.stream().sorted(CRATE_ORDER).toList();
         ByteBuffer header = header(ordered, metadata);
         Map<String, Slot> slots = HashMap.newHashMap(ordered.size());
@@ -80,8 +99,7 @@ public final class SafetensorsWriter implements TensorSink {
             }
             at = Math.addExact(at, info.bytes());
         }
-        var channel =
-                FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+        var channel = FileChannel.open(path, option, StandardOpenOption.WRITE);
         try {
             writeFully(channel, header, 0);
             return new SafetensorsWriter(channel, slots);

@@ -26,10 +26,20 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
 class DeltaFileTest {
+    /** Those that give back what goes in. */
+    private static final List<ValueCodec> PLAIN =
+            List.of(
+                    ValueCodec.EXACT,
+                    ValueCodec.F16,
+                    ValueCodec.BF16,
+                    ValueCodec.SIGN,
+                    ValueCodec.SIGN_ROW);
+
     @TempDir Path folder;
 
     static Stream<Arguments> positions() {
@@ -88,7 +98,7 @@ class DeltaFileTest {
     @MethodSource("positions")
     void entriesComeBackUnderTheCheapestCodec(
             String name, IndexCodec codec, long elements, long[] positions) throws IOException {
-        for (ValueCodec values : ValueCodec.values()) {
+        for (ValueCodec values : PLAIN) {
             SparseTensor tensor = plan("t", elements, positions, values);
             if (!name.equals("beyond 2^31")) {
                 assertThat(tensor.index()).isEqualTo(codec);
@@ -111,7 +121,8 @@ class DeltaFileTest {
 
     private static float expected(ValueCodec values, int ordinal) {
         float value = value(ordinal);
-        return values == ValueCodec.EXACT ? value : Math.copySign(0.25f, value);
+        boolean signs = values == ValueCodec.SIGN || values == ValueCodec.SIGN_ROW;
+        return signs ? Math.copySign(0.25f, value) : value;
     }
 
     private static float value(int ordinal) {
@@ -130,20 +141,29 @@ class DeltaFileTest {
                 choice.parameter(),
                 choice.bytes(),
                 values,
+                values.bytes(positions.length, 1, DType.F16),
                 values == ValueCodec.SIGN ? 0.25f : 0);
     }
 
     private static void write(Path file, SparseTensor tensor, long[] positions) throws IOException {
+        Path part = Files.createTempFile(file.toAbsolutePath().getParent(), "part", "");
+        Files.delete(part);
+        try (var entries = SparseTensorWriter.create(part, tensor)) {
+            if (tensor.values() == ValueCodec.SIGN_ROW && tensor.count() > 0) {
+                entries.addRowScale(0.25f);
+            }
+            for (int i = 0; i < positions.length; i++) {
+                entries.add(positions[i], value(i));
+            }
+            assertThat(entries.finish()).isEqualTo(tensor);
+        }
         var header =
-                new DeltaHeader("base", "hash", Map.of("density", "x"), Map.of(), List.of(tensor));
+                new DeltaHeader(
+                        "base", "hash", Map.of("density", "x"), 17, Map.of(), List.of(tensor));
         var whole = new TensorInfo("head", DType.U8, Shape.of(3));
         try (var writer = DeltaWriter.create(file, header, List.of(whole))) {
             writer.writeWhole(whole, MemorySegment.ofArray(new byte[] {1, 2, 3}));
-            try (var entries = writer.entries(tensor)) {
-                for (int i = 0; i < positions.length; i++) {
-                    entries.add(positions[i], value(i));
-                }
-            }
+            writer.writePart(tensor, part);
         }
     }
 
@@ -252,5 +272,78 @@ class DeltaFileTest {
         assertThatThrownBy(() -> DeltaReader.open(file).close())
                 .isInstanceOf(UnsupportedFeatureException.class)
                 .hasMessageContaining("'9'");
+    }
+
+    /** Integers come back, beside an independent count of what they should cost. */
+    @ParameterizedTest
+    @EnumSource(
+            value = ValueCodec.class,
+            names = {"STEPS", "DITHER"})
+    void codedIntegersComeBackBelowTheirEntropy(ValueCodec values) throws IOException {
+        int n = 60_000;
+        boolean dithered = values == ValueCodec.DITHER;
+        var info = new TensorInfo("t", DType.F32, Shape.of(n / 100, 100));
+        var uniform = new CounterRandom("t", 17);
+        var gaussian = new Random(9);
+        int[] integers = new int[n];
+        Map<Integer, Integer> counts = new TreeMap<>();
+        for (int i = 0; i < n; i++) {
+            double scale = i < n / 2 ? 0.3 : i < n - 20 ? 0.05 : 1e5; // a few far beyond unary
+            double x = scale * gaussian.nextGaussian();
+            double r = uniform.at(i);
+            double q =
+                    dithered
+                            ? Math.rint(x + r - 0.5)
+                            : Math.copySign(Math.floor(Math.abs(x) + r), x);
+            integers[i] = (int) q;
+            counts.merge(integers[i], 1, Integer::sum);
+        }
+        Path part = folder.resolve("part");
+        var plan =
+                new SparseTensor(
+                        info,
+                        dithered ? n : 1,
+                        dithered ? IndexCodec.DENSE : IndexCodec.CODED,
+                        0,
+                        0,
+                        values,
+                        0,
+                        0.5f);
+        SparseTensor done;
+        try (var writer = SparseTensorWriter.create(part, plan)) {
+            for (int i = 0; i < n; i++) {
+                writer.addInteger(integers[i], uniform.at(i));
+            }
+            done = writer.finish();
+        }
+        double entropy = 0;
+        for (int count : counts.values()) {
+            entropy -= count * Math.log((double) count / n) / Math.log(2) / 8;
+        }
+        assertThat((double) done.valueBytes()).isEqualTo(Files.size(part)).isLessThan(entropy);
+        try (var opened = DeltaPart.open(part, done, 17)) {
+            DeltaEntries entries = opened.entries();
+            for (int i = 0; i < n; i++) {
+                if (dithered || integers[i] != 0) {
+                    assertThat(entries.next()).isTrue();
+                    assertThat(entries.index()).isEqualTo(i);
+                    double q = dithered ? integers[i] - uniform.at(i) + 0.5 : integers[i];
+                    assertThat(entries.value()).isEqualTo((float) (q * 0.5f));
+                }
+            }
+            assertThat(entries.next()).isFalse();
+        }
+    }
+
+    /** The first numbers of compress.py's uniforms("bert.pooler.dense.bias", 4, 17). */
+    @Test
+    void randomNumbersAreTheReferences() {
+        var random = new CounterRandom("bert.pooler.dense.bias", 17);
+        assertThat(new double[] {random.at(0), random.at(1), random.at(2), random.at(3)})
+                .containsExactly(
+                        0.6927937358531986,
+                        0.10070066483408424,
+                        0.7749825679631566,
+                        0.485724876575774);
     }
 }
