@@ -1,77 +1,177 @@
 package graft.convert.sparsify;
 
+import graft.formats.delta.CounterRandom;
+
+import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
- * What of the residual is kept, and how.
+ * What of a residual is kept, and how.
  *
- * @param density share of entries kept, in (0, 1]
- * @param scope over what the share is taken
+ * @param select which entries
+ * @param scope over what the largest are chosen
+ * @param amount how many, or how finely
  * @param values what is stored per kept entry
  * @param gain whether the residual gets its length back
+ * @param seed of random selection and rounding
+ * @param overrides densities of tensors whose name matches, the first match counts; 0 drops the
+ *     residual
  */
-public record SparsifyOptions(double density, Scope scope, Values values, Gain gain) {
+public record SparsifyOptions(
+        Select select,
+        Scope scope,
+        Amount amount,
+        Values values,
+        Gain gain,
+        long seed,
+        List<Override> overrides) {
+    /** The seed of the reference. */
+    public static final long DEFAULT_SEED = 17;
+
+    /** Noise that {@link #compact()} allows; see {@link NoiseAllocation}. */
+    public static final double DEFAULT_NOISE = 0.5;
+
+    /** Which entries of a residual are stored. */
+    public enum Select {
+        /** The largest. */
+        magnitude,
+        /** The largest of every few neighbours. */
+        blocks,
+        /** A share drawn by seed, scaled up by its inverse (DARE); positions cost nothing. */
+        random,
+        /** All, rounded at random to multiples of a step: few are not zero. */
+        stochastic,
+        /** All, rounded with subtractive dither: the error does not depend on the residual. */
+        dither
+    }
+
     /** Over what the largest entries are chosen. */
     public enum Scope {
         /** All shared tensors together: exactly ⌊m·N + ½⌋ entries. */
         global,
         /** Each tensor for itself: max(1, ⌊m·n + ½⌋) entries. */
-        tensor
-    }
-
-    /** What is stored per kept entry. */
-    public enum Values {
-        /** The fine-tune's own value, bit for bit. */
-        exact,
-        /** The sign of the residual; one scale per tensor. */
-        sign
-    }
-
-    /** What a sign is worth. */
-    public enum Gain {
-        /** The mean kept magnitude: least squares at the kept entries. */
-        none,
-        /**
-         * ‖u‖²/Σ_kept|u|: then ⟨û, u⟩ = ‖u‖², the sparse residual reaches as far along u as u
-         * itself. Plain pruning falls short and leaves the model too close to the base.
-         */
-        projection
+        tensor,
+        /** Each tensor for itself, densities in proportion to the tensor's rms residual. */
+        energy
     }
 
     /**
-     * @throws IllegalArgumentException if the density is outside (0, 1] or exact values have a gain
+     * A density for some tensors.
+     *
+     * @param pattern a glob: {@code *} for any characters
+     * @param density in [0, 1]
+     */
+    public record Override(String pattern, double density) {
+        public Override {
+            if (!(density >= 0 && density <= 1)) {
+                throw new IllegalArgumentException(
+                        "density %s is outside [0, 1]".formatted(density));
+            }
+        }
+
+        boolean matches(String name) {
+            String[] parts = pattern.split("\\*", -1);
+            var regex = new StringBuilder();
+            for (int i = 0; i < parts.length; i++) {
+                regex.append(i > 0 ? ".*" : "").append(java.util.regex.Pattern.quote(parts[i]));
+            }
+            return name.matches(regex.toString());
+        }
+    }
+
+    /**
+     * @throws IllegalArgumentException naming the option that is out of range or does not go with
+     *     another
      */
     public SparsifyOptions {
-        if (!(density > 0 && density <= 1)) {
-            throw new IllegalArgumentException("density %s is outside (0, 1]".formatted(density));
-        }
+        overrides = List.copyOf(overrides);
         if (values == Values.exact && gain != Gain.none) {
-            throw new IllegalArgumentException("values exact cannot have gain " + gain);
+            throw new IllegalArgumentException(
+                    "gain %s needs values other than exact".formatted(gain));
+        }
+        if (seed < 0 || seed >= CounterRandom.SEEDS) {
+            throw new IllegalArgumentException("seed %d is outside 0..2^32-1".formatted(seed));
+        }
+        boolean rounds = select == Select.stochastic || select == Select.dither;
+        boolean fits =
+                switch (amount) {
+                    case Amount.Density _ -> !rounds && select != Select.blocks;
+                    case Amount.Blocks _ -> select == Select.blocks;
+                    case Amount.Count _ -> select == Select.magnitude;
+                    case Amount.Bytes _ -> select != Select.blocks;
+                    case Amount.Step _, Amount.Noise _ -> rounds;
+                };
+        if (!fits) {
+            throw new IllegalArgumentException(
+                    "select %s does not go with this amount".formatted(select));
+        }
+        if (scope == Scope.global && select != Select.magnitude) {
+            throw new IllegalArgumentException("scope global needs select magnitude");
         }
     }
 
     /** PERU-FFT as published. */
     public static SparsifyOptions paper(double density) {
-        return new SparsifyOptions(density, Scope.global, Values.exact, Gain.none);
+        return new SparsifyOptions(
+                Select.magnitude,
+                Scope.global,
+                new Amount.Density(density),
+                Values.exact,
+                Gain.none,
+                0,
+                List.of());
     }
 
-    /** Graft's default: signs that keep the length along the residual, shared out by tensor. */
-    public static SparsifyOptions compact(double density) {
-        return new SparsifyOptions(density, Scope.tensor, Values.sign, Gain.projection);
+    /** Signs that keep the length along the residual, shared out by tensor. */
+    public static SparsifyOptions signs(double density) {
+        return new SparsifyOptions(
+                Select.magnitude,
+                Scope.tensor,
+                new Amount.Density(density),
+                Values.sign,
+                Gain.projection,
+                0,
+                List.of());
     }
 
-    /** Entries kept of {@code n} where the share is taken over them alone. */
-    long keptOf(long n) {
-        long kept = (long) Math.floor(density * n + 0.5);
-        return Math.min(n, scope == Scope.tensor ? Math.max(1, kept) : kept);
+    /** Graft's default: dithered, as coarsely in each tensor as the whole can bear. */
+    public static SparsifyOptions compact() {
+        return new SparsifyOptions(
+                Select.dither,
+                Scope.tensor,
+                new Amount.Noise(DEFAULT_NOISE),
+                Values.sign,
+                Gain.none,
+                DEFAULT_SEED,
+                List.of());
     }
 
     /** By name, for the ledger and the delta itself. */
-    Map<String, String> words() {
-        return Map.of(
-                "density", Double.toString(density),
-                "gain", gain.name(),
-                "scope", scope.name(),
-                "values", values.name());
+    public Map<String, String> words() {
+        Map<String, String> words = new TreeMap<>();
+        words.put("select", select.name());
+        if (select == Select.stochastic || select == Select.dither) {
+            words.put("seed", Long.toString(seed));
+        } else {
+            words.put("scope", scope.name());
+            words.put("values", values.name());
+            words.put("gain", gain.name());
+        }
+        if (select == Select.random) {
+            words.put("seed", Long.toString(seed));
+        }
+        switch (amount) {
+            case Amount.Density(double share) -> words.put("density", Double.toString(share));
+            case Amount.Blocks(int keep, int of) -> words.put("blocks", keep + ":" + of);
+            case Amount.Count(long entries) -> words.put("count", Long.toString(entries));
+            case Amount.Bytes(long total) -> words.put("size", Long.toString(total));
+            case Amount.Step(double rms) -> words.put("step", Double.toString(rms));
+            case Amount.Noise(double level) -> words.put("noise", Double.toString(level));
+        }
+        for (Override override : overrides) {
+            words.put("density " + override.pattern(), Double.toString(override.density()));
+        }
+        return words;
     }
 }

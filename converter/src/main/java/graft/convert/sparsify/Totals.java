@@ -7,13 +7,13 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /** Sums over a delta's tensors. */
-final class Totals {
+public final class Totals {
     private Totals() {}
 
     /**
      * Squares of errors and of residuals add up over tensors; their ratio's root is the whole's.
      */
-    static Map<String, Number> of(List<TensorRecord> records) {
+    public static Map<String, Number> of(List<TensorRecord> records) {
         long nonZeros = 0;
         double energy = 0;
         double error = 0;

@@ -11,6 +11,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.TensorRecord;
 import graft.convert.merge.MergeModels;
+import graft.convert.merge.MergeOptions;
 import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Progress;
 import graft.convert.testing.Checkpoints;
@@ -24,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -37,6 +38,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 class SparsifyModelTest {
     private static final Path FAMILY =
@@ -62,9 +64,7 @@ class SparsifyModelTest {
         }
         Path theta0 = Checkpoints.write(folder.resolve("base.safetensors"), type, base);
         Path theta = Checkpoints.write(folder.resolve("model.safetensors"), type, model);
-        var options =
-                new SparsifyOptions(
-                        density, scope, SparsifyOptions.Values.exact, SparsifyOptions.Gain.none);
+        var options = options(scope, density, Values.exact, Gain.none);
         run(theta, theta0, options, 2, folder.resolve("delta"));
         Map<String, List<Long>> kept = oracle(base, model, options);
         try (var delta = DeltaReader.open(folder.resolve("delta"))) {
@@ -115,7 +115,8 @@ class SparsifyModelTest {
                             .filter(e -> global || e.name().equals(group))
                             .sorted(order)
                             .toList();
-            long k = (long) Math.floor(options.density() * pool.size() + 0.5);
+            double density = ((Amount.Density) options.amount()).share();
+            long k = (long) Math.floor(density * pool.size() + 0.5);
             pool.stream()
                     .limit(global ? k : Math.max(1, k))
                     .filter(e -> e.magnitude() > 0) // the base already has the value
@@ -127,11 +128,8 @@ class SparsifyModelTest {
     }
 
     @ParameterizedTest
-    @EnumSource(SparsifyOptions.Scope.class)
-    void bytesDoNotDependOnThreads(SparsifyOptions.Scope scope) throws IOException {
-        var options =
-                new SparsifyOptions(
-                        0.05, scope, SparsifyOptions.Values.sign, SparsifyOptions.Gain.projection);
+    @MethodSource("everyWay")
+    void bytesDoNotDependOnThreads(SparsifyOptions options) throws IOException {
         Path model = FAMILY.resolve("fft-spam");
         run(model, FAMILY.resolve("base"), options, 1, folder.resolve("one"));
         run(model, FAMILY.resolve("base"), options, 4, folder.resolve("four"));
@@ -162,7 +160,7 @@ class SparsifyModelTest {
         Path base =
                 Checkpoints.write(folder.resolve("b.safetensors"), DType.F32, Map.of("x", from));
         Path model = Checkpoints.write(folder.resolve("m.safetensors"), DType.F32, Map.of("x", to));
-        Ledger ledger = run(model, base, SparsifyOptions.compact(0.05), 1, folder.resolve("d"));
+        Ledger ledger = run(model, base, SparsifyOptions.signs(0.05), 1, folder.resolve("d"));
         apply(folder.resolve("d"), base, folder.resolve("out"), false);
         float[] applied = Checkpoints.read(folder.resolve("out/model.safetensors"), "x");
         double dot = 0;
@@ -196,23 +194,8 @@ class SparsifyModelTest {
      */
     @Test
     void countsEqualTheReferencesOnTheTrainedFamily() throws IOException {
-        Path merged = folder.resolve("merged");
-        List<MergeRequest.FineTune> models = new ArrayList<>();
+        Path merged = merged();
         List<String> tasks = List.of("debsection", "nounsense", "pos", "spam");
-        tasks.forEach(t -> models.add(new MergeRequest.FineTune(FAMILY.resolve("fft-" + t), t)));
-        new MergeModels()
-                .run(
-                        new MergeRequest(
-                                FAMILY.resolve("base"),
-                                "base",
-                                models,
-                                0.3,
-                                Optional.of(DType.F32),
-                                CheckpointWriter.DEFAULT_SHARD_BYTES,
-                                merged,
-                                false,
-                                2,
-                                Progress.NONE));
         int compared = 0;
         JsonNode rows =
                 new ObjectMapper().readTree(FAMILY.resolve("expected.json").toFile()).get("rows");
@@ -227,11 +210,11 @@ class SparsifyModelTest {
             }
             boolean signs = values.equals("signproj");
             var options =
-                    new SparsifyOptions(
-                            row.get("m").asDouble(),
+                    options(
                             SparsifyOptions.Scope.valueOf(row.get("selection").asText()),
-                            signs ? SparsifyOptions.Values.sign : SparsifyOptions.Values.exact,
-                            signs ? SparsifyOptions.Gain.projection : SparsifyOptions.Gain.none);
+                            row.get("m").asDouble(),
+                            signs ? Values.sign : Values.exact,
+                            signs ? Gain.projection : Gain.none);
             for (String task : tasks) {
                 Path out = folder.resolve("out" + compared++);
                 Ledger ledger = run(FAMILY.resolve("fft-" + task), merged, options, 2, out);
@@ -261,7 +244,7 @@ class SparsifyModelTest {
                         folder.resolve("b.safetensors"), DType.F32, Map.of("x", new float[4]));
         Path model =
                 Checkpoints.write(folder.resolve("m.safetensors"), DType.F32, Map.of("x", broken));
-        for (var options : List.of(SparsifyOptions.paper(0.5), SparsifyOptions.compact(0.5))) {
+        for (var options : List.of(SparsifyOptions.paper(0.5), SparsifyOptions.compact())) {
             assertThatThrownBy(() -> run(model, base, options, 1, folder.resolve("out")))
                     .isInstanceOf(ConversionException.UnusableValues.class)
                     .hasMessageContaining("'x'")
@@ -309,11 +292,7 @@ class SparsifyModelTest {
         String code = page.substring(page.indexOf("```python\n") + 10, page.lastIndexOf("```"));
         Path script = Files.writeString(folder.resolve("read_delta.py"), code);
         List<String> arguments = new ArrayList<>(List.of(script.toString()));
-        for (var options :
-                List.of(
-                        SparsifyOptions.paper(0.2),
-                        SparsifyOptions.compact(0.03),
-                        SparsifyOptions.paper(0.6))) {
+        for (var options : everyWay().toList()) {
             Path delta = folder.resolve("d" + arguments.size());
             Path out = folder.resolve("o" + arguments.size());
             run(FAMILY.resolve("fft-pos"), FAMILY.resolve("base"), options, 1, delta);
@@ -325,6 +304,124 @@ class SparsifyModelTest {
                             out.resolve("model.safetensors").toString()));
         }
         python.run("check_delta.py", arguments.getFirst(), arguments.subList(1, arguments.size()));
+    }
+
+    private static SparsifyOptions options(
+            SparsifyOptions.Scope scope, double density, Values values, Gain gain) {
+        return new SparsifyOptions(
+                SparsifyOptions.Select.magnitude,
+                scope,
+                new Amount.Density(density),
+                values,
+                gain,
+                17,
+                List.of());
+    }
+
+    private static SparsifyOptions random(
+            SparsifyOptions.Select select, Amount amount, Values values) {
+        return new SparsifyOptions(
+                select, SparsifyOptions.Scope.tensor, amount, values, Gain.none, 17, List.of());
+    }
+
+    /** Every selection and every kind of value. */
+    static Stream<SparsifyOptions> everyWay() {
+        var tensor = SparsifyOptions.Scope.tensor;
+        return Stream.of(
+                SparsifyOptions.paper(0.2),
+                SparsifyOptions.paper(0.6),
+                SparsifyOptions.signs(0.03),
+                SparsifyOptions.compact(),
+                options(SparsifyOptions.Scope.energy, 0.1, Values.f16, Gain.norm),
+                options(tensor, 0.1, Values.bf16, Gain.projection),
+                options(tensor, 0.1, Values.int4, Gain.none),
+                options(tensor, 0.1, Values.signrow, Gain.projection),
+                random(SparsifyOptions.Select.blocks, new Amount.Blocks(2, 8), Values.exact),
+                random(SparsifyOptions.Select.random, new Amount.Density(0.2), Values.f16),
+                random(SparsifyOptions.Select.stochastic, new Amount.Step(6), Values.sign),
+                random(SparsifyOptions.Select.dither, new Amount.Step(3), Values.sign),
+                random(SparsifyOptions.Select.dither, new Amount.Noise(20), Values.sign));
+    }
+
+    /** The sum of the deltas' files is what was asked for, and not much less. */
+    @Test
+    void sizesAreKept() throws IOException {
+        for (long size : new long[] {40_000, 120_000, 400_000}) {
+            for (var select :
+                    List.of(SparsifyOptions.Select.dither, SparsifyOptions.Select.magnitude)) {
+                var options = random(select, new Amount.Bytes(size), Values.sign);
+                Path out = folder.resolve(select + "-" + size);
+                run(FAMILY.resolve("fft-pos"), FAMILY.resolve("base"), options, 2, out);
+                assertThat(Files.size(out.resolve("delta.safetensors")))
+                        .as("%s %d", select, size)
+                        .isLessThanOrEqualTo(size)
+                        .isGreaterThan(
+                                select == SparsifyOptions.Select.dither ? size * 7 / 10 : 30_000);
+            }
+        }
+    }
+
+    private Path merged() throws IOException {
+        Path merged = folder.resolve("merged");
+        List<MergeRequest.FineTune> models = new ArrayList<>();
+        List<String> tasks = List.of("debsection", "nounsense", "pos", "spam");
+        tasks.forEach(t -> models.add(new MergeRequest.FineTune(FAMILY.resolve("fft-" + t), t)));
+        new MergeModels()
+                .run(
+                        new MergeRequest(
+                                FAMILY.resolve("base"),
+                                "base",
+                                models,
+                                MergeOptions.taskArithmetic(0.3),
+                                List.of(),
+                                Optional.of(DType.F32),
+                                CheckpointWriter.DEFAULT_SHARD_BYTES,
+                                merged,
+                                false,
+                                2,
+                                Progress.NONE));
+        return merged;
+    }
+
+    /**
+     * The integers are those of the numpy reference: the same random numbers, the same rounding.
+     */
+    @Test
+    void unbiasedRoundingHasTheReferencesNonZerosAndBeatsItsEntropy() throws IOException {
+        Path merged = merged();
+        int compared = 0;
+        JsonNode rows =
+                new ObjectMapper().readTree(FAMILY.resolve("expected.json").toFile()).get("rows");
+        for (JsonNode row : rows) {
+            boolean dither = row.path("method").asText().equals("subtractive dither");
+            boolean stochastic = row.path("method").asText().equals("stochastic rounding");
+            double step = row.path("step").asDouble();
+            if (!row.path("merge").asText().equals("ta0.3")
+                    || !(dither || stochastic)
+                    || !List.of(2.0, 6.0, 24.0).contains(step)) {
+                continue;
+            }
+            var select = dither ? SparsifyOptions.Select.dither : SparsifyOptions.Select.stochastic;
+            var options = random(select, new Amount.Step(step), Values.sign);
+            for (String task : List.of("pos", "spam")) {
+                Path out = folder.resolve("u" + compared++);
+                Ledger ledger = run(FAMILY.resolve("fft-" + task), merged, options, 2, out);
+                JsonNode expected = row.get("tasks").get(task);
+                long sparse =
+                        ledger.tensors().stream()
+                                .filter(r -> r.treatment().equals("sparse"))
+                                .mapToLong(TensorRecord::bytesOut)
+                                .sum();
+                assertThat(sparse)
+                        .as("%s %s", task, options)
+                        .isLessThan(expected.get("entropy").asLong() * 105 / 100);
+                if (stochastic) { // steps are stored as float32, which may move a few
+                    assertThat(ledger.total("nonZeros"))
+                            .isCloseTo(expected.get("nnz").asDouble(), within(3.0));
+                }
+            }
+        }
+        assertThat(compared).isEqualTo(12);
     }
 
     private static Ledger run(Path model, Path base, SparsifyOptions options, int threads, Path out)

@@ -1,4 +1,4 @@
-package graft.convert.sparsify;
+package graft.convert.select;
 
 import graft.convert.ConversionException;
 import graft.convert.plan.TensorPair;
@@ -16,7 +16,7 @@ final class MagnitudeHistogram {
 
     static final int LOW_BINS = 1 << 16;
 
-    private static final int INFINITY_BITS = 0x7f800000;
+    static final int INFINITY_BITS = 0x7f800000;
 
     private MagnitudeHistogram() {}
 
@@ -53,8 +53,7 @@ final class MagnitudeHistogram {
         return Float.floatToRawIntBits(model - base) & Integer.MAX_VALUE;
     }
 
-    private static ConversionException notFinite(
-            TensorPair pair, long index, float base, float model) {
+    static ConversionException notFinite(TensorPair pair, long index, float base, float model) {
         return new ConversionException.UnusableValues(
                 "tensor %s: element %d is %s in the fine-tune and %s in the base"
                         .formatted(FileSpot.quote(pair.model().name()), index, model, base),

@@ -1,4 +1,4 @@
-package graft.convert.sparsify;
+package graft.convert.select;
 
 import graft.convert.plan.TensorPair;
 
@@ -9,10 +9,10 @@ import java.io.IOException;
  * and the first {@code ties} of those equal to it. Bits of non-negative floats order as the floats
  * do.
  */
-record Threshold(int bits, long ties) {
+public record Threshold(int bits, long ties) {
     /** Sees kept entries in ascending order. */
     @FunctionalInterface
-    interface Kept {
+    public interface Kept {
         /**
          * @param tile offset of the entry in the arrays of the current tile
          */
@@ -35,13 +35,18 @@ record Threshold(int bits, long ties) {
         }
     }
 
+    /** The magnitude at the threshold. */
+    public float magnitude() {
+        return bits == Integer.MAX_VALUE ? Float.MAX_VALUE : Float.intBitsToFloat(bits);
+    }
+
     /** Keeps nothing. */
-    static Threshold none() {
+    public static Threshold none() {
         return new Threshold(Integer.MAX_VALUE, 0);
     }
 
     /** The k entries of largest magnitude of one tensor, the earlier of equal ones. */
-    static Threshold of(TensorPair pair, long k) throws IOException {
+    public static Threshold of(TensorPair pair, long k) throws IOException {
         if (k == 0) {
             return none();
         }
@@ -61,7 +66,7 @@ record Threshold(int bits, long ties) {
      * @param tiesLeft ties not yet used up by earlier tiles
      * @return ties left after this tile
      */
-    long walk(long first, float[] base, float[] model, int count, long tiesLeft, Kept kept)
+    public long walk(long first, float[] base, float[] model, int count, long tiesLeft, Kept kept)
             throws IOException {
         long left = tiesLeft;
         for (int i = 0; i < count; i++) {

@@ -1,4 +1,4 @@
-package graft.convert.sparsify;
+package graft.convert.select;
 
 import graft.convert.plan.Progress;
 import graft.convert.plan.TensorPair;
@@ -7,48 +7,56 @@ import graft.convert.plan.Workers;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
-/** Finds the threshold of every tensor, per tensor or over all of them. */
-final class Selection {
+/**
+ * Thresholds of the largest entries of several tensors, each for itself or over all of them. Safe
+ * from any thread.
+ */
+public final class TopEntries {
     private final List<TensorPair> pairs;
-    private final SparsifyOptions options;
     private final Workers workers;
     private final Progress progress;
 
-    Selection(List<TensorPair> pairs, SparsifyOptions options, Workers workers, Progress progress) {
-        this.pairs = pairs;
-        this.options = options;
+    /**
+     * @param pairs in the order in which equal entries take precedence
+     */
+    public TopEntries(List<TensorPair> pairs, Workers workers, Progress progress) {
+        this.pairs = List.copyOf(pairs);
         this.workers = workers;
         this.progress = progress;
     }
 
-    /** In the order of the pairs. */
-    List<Threshold> thresholds() throws IOException {
-        return options.scope() == SparsifyOptions.Scope.tensor ? perTensor() : global();
-    }
-
-    private List<Threshold> perTensor() throws IOException {
+    /**
+     * Each tensor for itself.
+     *
+     * @param kept entries to keep of each, in the order of the pairs
+     * @return thresholds in the order of the pairs
+     */
+    public List<Threshold> each(List<Long> kept) throws IOException {
         progress.phase(
                 "select entries of %d tensors".formatted(pairs.size()), TensorPair.bytes(pairs));
         return workers.map(
-                pairs,
-                pair -> {
-                    Threshold threshold = Threshold.of(pair, options.keptOf(pair.elements()));
-                    progress.advance(pair.bytes());
+                IntStream.range(0, pairs.size()).boxed().toList(),
+                i -> {
+                    Threshold threshold = Threshold.of(pairs.get(i), kept.get(i));
+                    progress.advance(pairs.get(i).bytes());
                     return threshold;
                 });
     }
 
     /**
-     * Ties at the threshold go to the first tensors, in name order, and there to the first entries.
+     * Over all tensors: equal entries at the threshold go to the first tensors, and there to the
+     * first entries.
+     *
+     * @param kept entries to keep of all together
      */
-    private List<Threshold> global() throws IOException {
+    public List<Threshold> all(long kept) throws IOException {
         progress.phase(
                 "select entries of %d tensors".formatted(pairs.size()),
                 3 * TensorPair.bytes(pairs));
         long[] high = new long[MagnitudeHistogram.HIGH_BINS];
-        sum(high, (pair, counts) -> MagnitudeHistogram.addHigh(pair, counts));
-        long kept = options.keptOf(pairs.stream().mapToLong(TensorPair::elements).sum());
+        sum(high, MagnitudeHistogram::addHigh);
         if (kept == 0) {
             return pairs.stream().map(_ -> Threshold.none()).toList();
         }

@@ -1,0 +1,70 @@
+package graft.convert.select;
+
+import graft.convert.plan.TensorPair;
+import graft.formats.delta.DeltaEntries;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
+
+import java.io.IOException;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * What applying a coded residual gives, measured on the values that a reader gets: {@code along} is
+ * ⟨û, u⟩/‖u‖², {@code cosine} the angle between û and u, {@code relativeError} ‖û − u‖/‖u‖.
+ */
+public final class ResidualFigures {
+    private double energy;
+    private double along;
+    private double length;
+    private double error;
+    private double largest;
+    private boolean more;
+
+    private ResidualFigures() {}
+
+    /** One pass over base, model and entries. */
+    public static Map<String, Number> measure(TensorPair pair, DeltaEntries entries, long count)
+            throws IOException {
+        var figures = new ResidualFigures();
+        figures.more = entries.next();
+        DType type = pair.model().dtype();
+        pair.walk((first, base, model, n) -> figures.tile(type, entries, first, base, model, n));
+        return figures.toMap(count);
+    }
+
+    private void tile(
+            DType type, DeltaEntries entries, long first, float[] base, float[] model, int count)
+            throws IOException {
+        for (int i = 0; i < count; i++) {
+            float stored;
+            if (more && entries.index() == first + i) {
+                stored = entries.absolute(base[i]);
+                more = entries.next();
+            } else {
+                stored = Elements.round(type, base[i]);
+            }
+            double u = (double) model[i] - base[i];
+            double kept = (double) stored - base[i];
+            double lost = (double) model[i] - stored;
+            energy += u * u;
+            along += kept * u;
+            length += kept * kept;
+            error += lost * lost;
+            largest = Math.max(largest, Math.abs(lost));
+        }
+    }
+
+    private Map<String, Number> toMap(long count) {
+        boolean none = energy == 0;
+        double norms = Math.sqrt(energy * length);
+        Map<String, Number> figures = new TreeMap<>();
+        figures.put("nonZeros", count);
+        figures.put("norm", Math.sqrt(energy));
+        figures.put("along", none ? 1 : along / energy);
+        figures.put("cosine", none ? 1 : norms == 0 ? 0 : along / norms);
+        figures.put("relativeError", none ? 0 : Math.sqrt(error / energy));
+        figures.put("maxAbsError", largest);
+        return figures;
+    }
+}

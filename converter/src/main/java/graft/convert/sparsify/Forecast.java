@@ -1,0 +1,132 @@
+package graft.convert.sparsify;
+
+import graft.convert.plan.Progress;
+import graft.convert.plan.TensorPair;
+import graft.convert.plan.Workers;
+import graft.convert.select.ResidualStatistics;
+import graft.formats.checkpoint.Checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Sizes and errors that many settings would give, from one pass over residuals: what {@code sweep}
+ * and {@code convert --dry-run} print. {@link #add} is safe from any thread; the rest afterwards,
+ * from one.
+ */
+public final class Forecast {
+    private static final double[] DENSITIES = {
+        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5
+    };
+    private static final double[] NOISES = {0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 4};
+
+    private final List<List<Estimator>> models = new ArrayList<>();
+    private long denseBytes;
+    private double fixedBytes;
+
+    /**
+     * @param count fine-tunes
+     */
+    public Forecast(int count) {
+        for (int i = 0; i < count; i++) {
+            models.add(new ArrayList<>());
+        }
+    }
+
+    /** Takes the statistics of one tensor of one fine-tune. */
+    public void add(int model, TensorPair pair) throws IOException {
+        var estimator = new Estimator(pair.model(), ResidualStatistics.of(pair));
+        synchronized (models) {
+            models.get(model).add(estimator);
+            denseBytes += pair.model().bytes();
+        }
+    }
+
+    /** Counts what goes whole, from headers. */
+    public void addWhole(Path base, List<SparsifyBatch.Model> fineTunes) throws IOException {
+        try (var checkpoint = Checkpoint.open(base)) {
+            for (SparsifyBatch.Model fineTune : fineTunes) {
+                try (var open =
+                        OpenPair.open(fineTune.path(), fineTune.source(), checkpoint, "base")) {
+                    fixedBytes += TreatmentPlan.fixedBytes(open.wholeBytes(), open.pairs().size());
+                    denseBytes += open.wholeBytes();
+                }
+            }
+        }
+    }
+
+    /**
+     * A row per setting, the asked one first: {@code setting}, {@code bytesPerTask}, {@code
+     * smaller} (than the fine-tunes), {@code kept} (share of entries), {@code relativeError} (‖û −
+     * u‖/‖u‖), {@code noise} (‖û − u‖²/‖θ‖² summed over tensors).
+     */
+    public List<Map<String, Object>> rows(SparsifyOptions asked) throws IOException {
+        models.forEach(model -> model.sort(Comparator.comparing(e -> e.info().name())));
+        List<Map<String, Object>> rows = new ArrayList<>();
+        rows.add(row("as asked: " + asked.words(), asked));
+        for (double noise : NOISES) {
+            SparsifyOptions compact = SparsifyOptions.compact();
+            rows.add(row("compact, noise " + noise, with(compact, new Amount.Noise(noise))));
+        }
+        for (double density : DENSITIES) {
+            SparsifyOptions signs = SparsifyOptions.signs(density);
+            rows.add(row("signs, density " + density, signs));
+        }
+        for (double density : DENSITIES) {
+            rows.add(row("paper, density " + density, SparsifyOptions.paper(density)));
+        }
+        return rows;
+    }
+
+    private static SparsifyOptions with(SparsifyOptions options, Amount amount) {
+        return new SparsifyOptions(
+                options.select(),
+                options.scope(),
+                amount,
+                options.values(),
+                options.gain(),
+                options.seed(),
+                options.overrides());
+    }
+
+    private Map<String, Object> row(String name, SparsifyOptions options) throws IOException {
+        double bytes = fixedBytes;
+        double kept = 0;
+        double elements = 0;
+        double energy = 0;
+        double lost = 0;
+        double noise = 0;
+        try (var workers = new Workers(1)) {
+            var plan = new TreatmentPlan(List.of(), options, workers, Progress.NONE);
+            Amount amount =
+                    options.amount() instanceof Amount.Bytes(long total)
+                            ? plan.fit(models, total, fixedBytes)
+                            : options.amount();
+            for (List<Estimator> model : models) {
+                List<Treatment> treatments = plan.expected(model, amount);
+                for (int i = 0; i < model.size(); i++) {
+                    Estimate estimate = model.get(i).of(treatments.get(i), options);
+                    bytes += estimate.bytes();
+                    kept += estimate.count();
+                    elements += model.get(i).statistics().elements();
+                    energy += estimate.energy();
+                    lost += estimate.noise();
+                    noise += estimate.relativeNoise();
+                }
+            }
+        }
+        Map<String, Object> row = new LinkedHashMap<>();
+        row.put("setting", name);
+        row.put("bytesPerTask", Math.round(bytes / models.size()));
+        row.put("smaller", denseBytes / bytes);
+        row.put("kept", kept / elements);
+        row.put("relativeError", energy == 0 ? 0 : Math.sqrt(lost / energy));
+        row.put("noise", noise / models.size());
+        return row;
+    }
+}

@@ -1,0 +1,157 @@
+package graft.convert.sparsify;
+
+import graft.convert.select.ResidualStatistics;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+
+/**
+ * Shares bits out over tensors so that a given noise on the weights costs as few bytes as possible,
+ * with no data but the weights themselves: reverse water-filling over a few treatments of each
+ * tensor.
+ *
+ * <p>What is stored is the residual plus noise that is independent of it, so nothing is lost along
+ * the residual and the noise alone hurts. Its harm is counted as Σ κ · ‖û − u‖² / ‖θ‖², relative to
+ * the weights it sits on, since layers normalise what they put out. κ depends on the part a tensor
+ * plays: {@link #LOOKED_UP} rows go into the model one at a time, with nothing that averages; a
+ * matrix sums over a whole row of activations that lie in few directions. Both were measured by the
+ * divergence that equal relative noise causes in trained models (docs/benchmarks.md). Dropping a
+ * residual loses what was learnt there, which hurts {@link #SIGNAL} times as much as noise of its
+ * size; not so for vectors, which normalisation mostly absorbs ({@link #DROPPED_VECTOR}), unless
+ * training moved little else.
+ */
+final class NoiseAllocation {
+    static final double LOOKED_UP = 10;
+    static final double SIGNAL = 200;
+    static final double DROPPED_VECTOR = 0.1;
+
+    /** Share of a residual's energy above which vectors are what was trained. */
+    private static final double MOSTLY_VECTORS = 0.1;
+
+    private static final Pattern EMBEDDING =
+            Pattern.compile(
+                    "(^|.*[._])(\\w*embed\\w*|wte|wpe|shared)\\.\\w+(\\.weight)?|.*embedding.*");
+    private static final double[] STEPS = {0.12, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5};
+    private static final double LEAST_SHARE = 1.0 / 2048;
+    private static final double FINEST = 0.12;
+    private static final double COARSEST = 256;
+    private static final double RATIO = Math.pow(2, 0.25);
+
+    private final List<List<Chosen>> candidates;
+
+    private NoiseAllocation(List<List<Chosen>> candidates) {
+        this.candidates = candidates;
+    }
+
+    /** How a tensor is stored, at what cost and harm. */
+    record Chosen(Estimator estimator, Treatment treatment, double bytes, double harm) {}
+
+    /** Works out the choices for the tensors of one model. */
+    static NoiseAllocation of(List<Estimator> model, SparsifyOptions options) {
+        double dropped = vectorShare(model) < MOSTLY_VECTORS ? DROPPED_VECTOR : SIGNAL;
+        return new NoiseAllocation(
+                model.stream().map(e -> candidates(e, options, dropped)).toList());
+    }
+
+    /**
+     * The cheapest choice per tensor, in their order.
+     *
+     * @param level of Σ κ‖û − u‖²/‖θ‖² over the tensors
+     */
+    List<Chosen> atLevel(double level) {
+        double low = -60; // logarithm of bytes per harm
+        double high = 60;
+        List<Chosen> best = List.of();
+        for (int i = 0; i < 60; i++) {
+            double price = (low + high) / 2;
+            List<Chosen> chosen = cheapest(Math.exp(price));
+            if (chosen.stream().mapToDouble(Chosen::harm).sum() <= level) {
+                best = chosen;
+                high = price;
+            } else {
+                low = price;
+            }
+        }
+        return best.isEmpty() ? cheapest(Math.exp(high)) : best;
+    }
+
+    private List<Chosen> cheapest(double price) {
+        List<Chosen> chosen = new ArrayList<>();
+        for (List<Chosen> choices : candidates) {
+            Chosen best = choices.getFirst();
+            for (Chosen choice : choices) {
+                if (choice.bytes() + price * choice.harm() < best.bytes() + price * best.harm()) {
+                    best = choice;
+                }
+            }
+            chosen.add(best);
+        }
+        return chosen;
+    }
+
+    private static double vectorShare(List<Estimator> model) {
+        double vectors = 0;
+        double all = 0;
+        for (Estimator estimator : model) {
+            all += estimator.statistics().energy();
+            vectors += isVector(estimator) ? estimator.statistics().energy() : 0;
+        }
+        return all == 0 ? 0 : vectors / all;
+    }
+
+    private static boolean isVector(Estimator estimator) {
+        return estimator.info().shape().rank() < 2;
+    }
+
+    private static List<Chosen> candidates(
+            Estimator estimator, SparsifyOptions options, double droppedVector) {
+        ResidualStatistics statistics = estimator.statistics();
+        double weight = weight(estimator);
+        double lost = isVector(estimator) ? droppedVector : weight * SIGNAL;
+        List<Chosen> choices = new ArrayList<>();
+        choices.add(chosen(estimator, new Treatment.Nothing(), options, lost, 0));
+        double rms = statistics.rms();
+        if (!(rms > 0)) {
+            return choices;
+        }
+        if (options.select() == SparsifyOptions.Select.dither) {
+            for (double step : STEPS) {
+                Estimate all = estimator.of(new Treatment.Dithered(step * rms, 1), options);
+                for (double share = 1; share > LEAST_SHARE; share /= RATIO) {
+                    Estimate drawn = all.drawn(share);
+                    choices.add(
+                            new Chosen(
+                                    estimator,
+                                    new Treatment.Dithered(step * rms, share),
+                                    drawn.bytes() + TreatmentPlan.DIRECTORY_BYTES,
+                                    weight * drawn.relativeNoise()));
+                }
+            }
+        } else {
+            for (double step = FINEST; step <= COARSEST; step *= RATIO) {
+                var rounded = new Treatment.Stochastic(step * rms);
+                choices.add(
+                        chosen(estimator, rounded, options, weight, TreatmentPlan.DIRECTORY_BYTES));
+            }
+        }
+        return choices;
+    }
+
+    private static Chosen chosen(
+            Estimator estimator,
+            Treatment treatment,
+            SparsifyOptions options,
+            double weight,
+            double fixed) {
+        Estimate estimate = estimator.of(treatment, options);
+        return new Chosen(
+                estimator, treatment, estimate.bytes() + fixed, weight * estimate.relativeNoise());
+    }
+
+    /** κ of a tensor. */
+    private static double weight(Estimator estimator) {
+        boolean lookedUp = EMBEDDING.matcher(estimator.info().name()).matches();
+        return lookedUp && !isVector(estimator) ? LOOKED_UP : 1;
+    }
+}

@@ -1,0 +1,224 @@
+package graft.convert.sparsify;
+
+import graft.convert.ConversionException;
+import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.Journal;
+import graft.convert.plan.Progress;
+import graft.convert.plan.TensorPair;
+import graft.convert.plan.Workers;
+import graft.formats.checkpoint.Checkpoint;
+import graft.formats.delta.DeltaHeader;
+import graft.formats.delta.DeltaWriter;
+import graft.formats.delta.SparseTensor;
+import graft.formats.io.SideFiles;
+import graft.formats.tensor.TensorInfo;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * Fine-tunes of one base, planned together and written one by one as sparse deltas.
+ *
+ * <p>Passes over both checkpoints: one for statistics where the amount asks for them, up to four to
+ * find thresholds, one to size, one to write, one to measure; one more over the base to hash it.
+ * State per tensor is O(1). Bytes do not depend on the number of threads. One thread calls it; the
+ * work runs on the pool.
+ */
+public final class SparsifyBatch implements AutoCloseable {
+    /**
+     * A fine-tune to sparsify.
+     *
+     * @param path checkpoint file or folder
+     * @param source what the user called it
+     */
+    public record Model(Path path, String source) {}
+
+    private final String baseSource;
+    private final Checkpoint base;
+    private final List<OpenPair> models;
+    private final SparsifyOptions options;
+    private final Workers workers;
+    private final Progress progress;
+
+    private SparsifyBatch(
+            String baseSource,
+            Checkpoint base,
+            List<OpenPair> models,
+            SparsifyOptions options,
+            Workers workers,
+            Progress progress) {
+        this.baseSource = baseSource;
+        this.base = base;
+        this.models = models;
+        this.options = options;
+        this.workers = workers;
+        this.progress = progress;
+    }
+
+    /**
+     * Opens all; reads headers only.
+     *
+     * @throws ConversionException.NothingMatched if a model shares no tensor with the base
+     * @throws graft.formats.FormatException if a checkpoint cannot be read
+     */
+    public static SparsifyBatch open(
+            Path base,
+            String baseSource,
+            List<Model> models,
+            SparsifyOptions options,
+            Workers workers,
+            Progress progress)
+            throws IOException {
+        List<OpenPair> opened = new ArrayList<>();
+        Checkpoint checkpoint = Checkpoint.open(base);
+        try {
+            for (Model model : models) {
+                opened.add(OpenPair.open(model.path(), model.source(), checkpoint, baseSource));
+            }
+            return new SparsifyBatch(baseSource, checkpoint, opened, options, workers, progress);
+        } catch (Throwable e) {
+            opened.forEach(OpenPair::close);
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    /** A plan for every model: how each tensor is stored, and what that is expected to take. */
+    public Plan plan() throws IOException {
+        return new Plan(new TreatmentPlan(models, options, workers, progress).treatments());
+    }
+
+    /** What {@link #plan} decided; see {@link #estimate} and {@link #write}. */
+    public record Plan(List<List<Planned>> models) {}
+
+    /** Files a model was read from. */
+    public List<Path> files(int model) {
+        return models.get(model).model().files();
+    }
+
+    /** Files of the base. */
+    public List<Path> baseFiles() {
+        return base.files();
+    }
+
+    /** What opening accepted though it should not be there, a line each. */
+    public List<String> warnings(int model) {
+        List<String> warnings = new ArrayList<>(base.warnings());
+        warnings.addAll(models.get(model).model().warnings());
+        return warnings;
+    }
+
+    /** Records of a model as they are expected to become, by name; nothing is written. */
+    public List<TensorRecord> estimate(Plan plan, int model) {
+        List<TensorRecord> records = new ArrayList<>();
+        List<TensorPair> pairs = models.get(model).pairs();
+        for (int i = 0; i < pairs.size(); i++) {
+            Planned planned = plan.models().get(model).get(i);
+            records.add(
+                    TensorRecord.of(
+                            pairs.get(i).model(),
+                            "sparse",
+                            planned.expected().map(e -> Math.round(e.bytes())).orElse(0L),
+                            planned.figures()));
+        }
+        return withWhole(records, models.get(model));
+    }
+
+    /**
+     * Writes {@code delta.safetensors} and the model's side files into an existing folder. Parts
+     * that the journal knows are not coded again.
+     *
+     * @return a record per tensor, by name
+     */
+    public List<TensorRecord> write(Plan plan, int model, Path folder, Journal journal)
+            throws IOException {
+        OpenPair open = models.get(model);
+        List<TensorPair> pairs = open.pairs();
+        progress.phase(
+                "write %d tensors of %s".formatted(pairs.size(), open.source()),
+                TensorPair.bytes(pairs));
+        List<CodedTensor> coded =
+                workers.map(
+                        IntStream.range(0, pairs.size()).boxed().toList(),
+                        i -> {
+                            Planned planned = plan.models().get(model).get(i);
+                            CodedTensor done = code(pairs.get(i), planned, journal, key(model, i));
+                            progress.advance(pairs.get(i).bytes());
+                            return done;
+                        });
+        List<SparseTensor> tensors = coded.stream().map(CodedTensor::sparse).toList();
+        List<String> names = tensors.stream().map(tensor -> tensor.info().name()).toList();
+        var header =
+                new DeltaHeader(
+                        baseSource,
+                        BaseIdentity.of(base, names, workers),
+                        options.words(),
+                        options.seed(),
+                        open.model().metadata(),
+                        tensors);
+        Path file = folder.resolve(DeltaHeader.FILE_NAME);
+        try (var writer = DeltaWriter.create(file, header, open.whole())) {
+            for (TensorInfo info : open.whole()) {
+                writer.writeWhole(info, open.model().bytes(info.name()));
+            }
+            for (int i = 0; i < tensors.size(); i++) {
+                writer.writePart(tensors.get(i), journal.file(key(model, i)));
+            }
+        }
+        SideFiles.copy(open.path(), folder);
+        List<TensorRecord> records = new ArrayList<>();
+        for (CodedTensor tensor : coded) {
+            records.add(
+                    TensorRecord.of(
+                            tensor.sparse().info(),
+                            "sparse",
+                            tensor.sparse().bytes(),
+                            tensor.figures()));
+        }
+        return withWhole(records, open);
+    }
+
+    private static String key(int model, int tensor) {
+        return model + "-" + tensor;
+    }
+
+    private CodedTensor code(TensorPair pair, Planned planned, Journal journal, String key)
+            throws IOException {
+        Optional<CodedTensor> known =
+                journal.find(key).flatMap(json -> CodedTensor.fromJson(pair.model(), json));
+        if (known.isPresent()) {
+            return known.get();
+        }
+        var coder = new TensorCoder(pair, planned.treatment(), options);
+        CodedTensor coded = coder.code(journal.file(key));
+        journal.record(key, coded.toJson());
+        return coded;
+    }
+
+    private static List<TensorRecord> withWhole(List<TensorRecord> sparse, OpenPair open) {
+        List<TensorRecord> all = new ArrayList<>(sparse);
+        for (TensorInfo info : open.whole()) {
+            all.add(TensorRecord.of(info, "whole", info.bytes(), Map.of()));
+        }
+        for (TensorInfo info : open.base().tensors()) {
+            if (open.model().find(info.name()).isEmpty()) {
+                all.add(TensorRecord.of(info, "not in the model", 0, Map.of()));
+            }
+        }
+        all.sort(Comparator.comparing(TensorRecord::name));
+        return Collections.unmodifiableList(all);
+    }
+
+    @Override
+    public void close() {
+        models.forEach(OpenPair::close);
+        base.close();
+    }
+}

@@ -1,0 +1,283 @@
+package graft.convert.sparsify;
+
+import graft.convert.ConversionException;
+import graft.convert.plan.Progress;
+import graft.convert.plan.TensorPair;
+import graft.convert.plan.Workers;
+import graft.convert.select.ResidualStatistics;
+import graft.convert.select.Threshold;
+import graft.convert.select.TopEntries;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.DoubleFunction;
+import java.util.stream.IntStream;
+
+/** Decides how every tensor of several models is stored. */
+final class TreatmentPlan {
+    /** Files are padded and headed; a budget of bytes leaves this share for what estimates miss. */
+    private static final double SPARE = 0.03;
+
+    /** What the directory takes for a tensor, deflated; measured on files of 50 to 300 tensors. */
+    static final int DIRECTORY_BYTES = 30;
+
+    private final List<OpenPair> models;
+    private final SparsifyOptions options;
+    private final Workers workers;
+    private final Progress progress;
+    private final Map<List<Estimator>, NoiseAllocation> allocations = new IdentityHashMap<>();
+
+    TreatmentPlan(
+            List<OpenPair> models, SparsifyOptions options, Workers workers, Progress progress) {
+        this.models = models;
+        this.options = options;
+        this.workers = workers;
+        this.progress = progress;
+    }
+
+    /** Per model and tensor, in the order of their pairs. */
+    List<List<Planned>> treatments() throws IOException {
+        List<List<Estimator>> estimators = statistics();
+        if (options.amount() instanceof Amount.Bytes(long total)) {
+            double fixed =
+                    models.stream()
+                            .mapToDouble(m -> fixedBytes(m.wholeBytes(), m.pairs().size()))
+                            .sum();
+            return treat(estimators, fit(estimators, total, fixed));
+        }
+        return treat(estimators, options.amount());
+    }
+
+    private List<List<Estimator>> statistics() throws IOException {
+        List<TensorPair> all = models.stream().flatMap(m -> m.pairs().stream()).toList();
+        progress.phase("measure %d residuals".formatted(all.size()), TensorPair.bytes(all));
+        List<Estimator> flat =
+                workers.map(
+                        all,
+                        pair -> {
+                            var estimator =
+                                    new Estimator(pair.model(), ResidualStatistics.of(pair));
+                            progress.advance(pair.bytes());
+                            return estimator;
+                        });
+        List<List<Estimator>> byModel = new ArrayList<>();
+        int at = 0;
+        for (OpenPair model : models) {
+            byModel.add(flat.subList(at, at + model.pairs().size()));
+            at += model.pairs().size();
+        }
+        return byModel;
+    }
+
+    private List<List<Planned>> treat(List<List<Estimator>> estimators, Amount amount)
+            throws IOException {
+        List<List<Planned>> plan = new ArrayList<>();
+        for (int m = 0; m < estimators.size(); m++) {
+            List<Estimator> model = estimators.get(m);
+            List<Treatment> treatments =
+                    isOverAll(amount)
+                            ? overAll(models.get(m).pairs(), model, amount)
+                            : each(model, amount);
+            plan.add(planned(model, treatments));
+        }
+        return plan;
+    }
+
+    private List<Planned> planned(List<Estimator> model, List<Treatment> treatments) {
+        return IntStream.range(0, model.size())
+                .mapToObj(i ->
+                        new Planned(
+                                treatments.get(i),
+                                Optional.of(model.get(i).of(treatments.get(i), options))))
+                .toList();
+    }
+
+    private boolean isOverAll(Amount amount) {
+        return options.select() == SparsifyOptions.Select.magnitude
+                && options.scope() == SparsifyOptions.Scope.global
+                && !(amount instanceof Amount.Noise);
+    }
+
+    /** Exact global selection; tensors with a density of their own stay out of it. */
+    private List<Treatment> overAll(List<TensorPair> pairs, List<Estimator> model, Amount amount)
+            throws IOException {
+        List<Integer> pool =
+                IntStream.range(0, pairs.size())
+                        .filter(i -> override(model.get(i)).isEmpty())
+                        .boxed()
+                        .toList();
+        List<TensorPair> pooled = pool.stream().map(pairs::get).toList();
+        long elements = pooled.stream().mapToLong(TensorPair::elements).sum();
+        List<Threshold> thresholds =
+                new TopEntries(pooled, workers, progress).all(share(amount, elements, elements));
+        List<Treatment> treatments = new ArrayList<>();
+        int next = 0;
+        for (int i = 0; i < pairs.size(); i++) {
+            treatments.add(
+                    next < pool.size() && pool.get(next) == i
+                            ? new Treatment.Above(thresholds.get(next++))
+                            : overridden(model.get(i)));
+        }
+        return treatments;
+    }
+
+    /**
+     * As {@link #treatments}, from statistics alone: a global threshold is exact to the width of a
+     * bin.
+     */
+    List<Treatment> expected(List<Estimator> model, Amount amount) {
+        if (!isOverAll(amount)) {
+            return each(model, amount);
+        }
+        long all = model.stream().mapToLong(e -> e.statistics().elements()).sum();
+        long kept = share(amount, all, all);
+        int low = 0;
+        int high = Float.floatToRawIntBits(Float.MAX_VALUE);
+        while (high - low > 1) {
+            int middle = (low + high) >>> 1;
+            double above = 0;
+            for (Estimator estimator : model) {
+                above += estimator.statistics().above(Float.intBitsToFloat(middle));
+            }
+            if (above >= kept) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        var treatment = new Treatment.Above(new Threshold(low, 0));
+        return model.stream().map(_ -> (Treatment) treatment).toList();
+    }
+
+    private static long share(Amount amount, long of, long all) {
+        return switch (amount) {
+            case Amount.Density(double share) -> Math.min(of, (long) Math.floor(share * of + 0.5));
+            case Amount.Count(long entries) ->
+                    Math.min(of, (long) Math.floor((double) entries * of / all + 0.5));
+            default -> throw new IllegalStateException(amount.toString());
+        };
+    }
+
+    List<Treatment> each(List<Estimator> model, Amount amount) {
+        if (amount instanceof Amount.Noise(double level)) {
+            return allocations
+                    .computeIfAbsent(model, m -> NoiseAllocation.of(m, options))
+                    .atLevel(level)
+                    .stream()
+                    .map(this::orOverride)
+                    .toList();
+        }
+        long all = model.stream().mapToLong(e -> e.statistics().elements()).sum();
+        double meanRms =
+                model.stream()
+                                .mapToDouble(e -> e.statistics().rms() * e.statistics().elements())
+                                .sum()
+                        / all;
+        return model.stream().map(e -> overridden(e, () -> one(e, amount, all, meanRms))).toList();
+    }
+
+    private Treatment orOverride(NoiseAllocation.Chosen chosen) {
+        return overridden(chosen.estimator(), chosen::treatment);
+    }
+
+    private Treatment one(Estimator e, Amount amount, long all, double meanRms) {
+        ResidualStatistics statistics = e.statistics();
+        long n = statistics.elements();
+        return switch (amount) {
+            case Amount.Blocks(int keep, int of) -> new Treatment.Blocks(keep, of);
+            case Amount.Step(double rms) ->
+                    options.select() == SparsifyOptions.Select.dither
+                            ? new Treatment.Dithered(rms * statistics.rms(), 1)
+                            : new Treatment.Stochastic(rms * statistics.rms());
+            case Amount.Density(double density)
+                    when options.select() == SparsifyOptions.Select.random ->
+                    new Treatment.Drawn(density);
+            case Amount.Density _, Amount.Count _ -> {
+                double weight =
+                        options.scope() == SparsifyOptions.Scope.energy && meanRms > 0
+                                ? statistics.rms() / meanRms
+                                : 1;
+                double kept =
+                        amount instanceof Amount.Density(double d)
+                                ? d * n
+                                : ((Amount.Count) amount).entries() * ((double) n / all);
+                long k = (long) Math.floor(weight * kept + 0.5);
+                boolean never = options.scope() == SparsifyOptions.Scope.energy;
+                yield new Treatment.Largest(Math.min(n, never ? k : Math.max(1, k)));
+            }
+            case Amount.Bytes _, Amount.Noise _ ->
+                    throw new IllegalStateException(amount.toString());
+        };
+    }
+
+    private Optional<SparsifyOptions.Override> override(Estimator e) {
+        return options.overrides().stream().filter(o -> o.matches(e.info().name())).findFirst();
+    }
+
+    private Treatment overridden(Estimator e) {
+        return overridden(e, Treatment.Nothing::new);
+    }
+
+    private Treatment overridden(Estimator e, java.util.function.Supplier<Treatment> otherwise) {
+        Optional<SparsifyOptions.Override> override = override(e);
+        if (override.isEmpty()) {
+            return otherwise.get();
+        }
+        double density = override.get().density();
+        long n = e.statistics().elements();
+        return density == 0
+                ? new Treatment.Nothing()
+                : new Treatment.Largest(Math.clamp((long) Math.floor(density * n + 0.5), 1, n));
+    }
+
+    /** The largest amount whose expected bytes, over all models, stay within {@code total}. */
+    Amount fit(List<List<Estimator>> estimators, long total, double fixed)
+            throws ConversionException {
+        boolean rounds =
+                options.select() == SparsifyOptions.Select.dither
+                        || options.select() == SparsifyOptions.Select.stochastic;
+        DoubleFunction<Amount> amount =
+                rounds
+                        ? x -> new Amount.Noise(Math.exp(-x))
+                        : x -> new Amount.Density(Math.exp(Math.min(0, x)));
+        double low = -25;
+        double high = rounds ? 25 : 0;
+        double room = total * (1 - SPARE) - fixed;
+        for (int i = 0; i < 40; i++) {
+            double middle = (low + high) / 2;
+            if (expectedBytes(estimators, amount.apply(middle)) <= room) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        if (expectedBytes(estimators, amount.apply(low)) > room) {
+            throw new ConversionException.UnusableValues(
+                    "%d bytes are too few: what must be stored whole takes %d"
+                            .formatted(total, Math.round(fixed)),
+                    "give a larger --size");
+        }
+        return amount.apply(low);
+    }
+
+    /** What a delta takes beside coded tensors. */
+    static double fixedBytes(long wholeBytes, int tensors) {
+        return wholeBytes + 1024.0 + (double) DIRECTORY_BYTES * tensors;
+    }
+
+    /** Global selection is estimated as if its threshold were known: by density per tensor. */
+    private double expectedBytes(List<List<Estimator>> estimators, Amount amount) {
+        double bytes = 0;
+        for (List<Estimator> model : estimators) {
+            List<Treatment> treatments = each(model, amount);
+            for (int i = 0; i < model.size(); i++) {
+                bytes += model.get(i).of(treatments.get(i), options).bytes();
+            }
+        }
+        return bytes;
+    }
+}
