@@ -1,18 +1,21 @@
 package graft.convert.merge;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+
 import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.Inputs;
+import graft.convert.plan.Journal;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
-import graft.formats.FileSpot;
+import graft.convert.select.Threshold;
+import graft.convert.select.TopEntries;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.io.SideFiles;
 import graft.formats.tensor.DType;
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSink;
 
@@ -24,188 +27,327 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /**
- * θ* = θ₀ + λ Σ_t (θ_t − θ₀), an ordinary checkpoint.
+ * Fine-tunes of one base → one merged model θ*, an ordinary checkpoint; see {@link MergeMethod}.
  *
- * <p>Differences are taken in float32, summed in float64 in the order of the request, and rounded
- * once, to the base's type or the one asked for. A tensor that no fine-tune has, or has in another
- * shape, is the base's; one that only fine-tunes have, such as a head, is in none. All inputs
- * stream side by side, tile by tile. Stateless, safe from any thread; the output does not depend on
- * the number of threads.
+ * <p>A tensor that no fine-tune has, or that differs in rows, is the base's; one that only
+ * fine-tunes have, such as a head, is in none. Memory is a few tiles per fine-tune and thread.
+ * Stateless, safe from any thread; the output does not depend on the number of threads.
  */
 public final class MergeModels {
-    private static final int TILE = 1 << 15;
-
     /**
-     * @throws ConversionException.BaseMismatch if some fine-tunes have a tensor and others lack it
+     * @throws ConversionException.BaseMismatch if the fine-tunes do not fit the base or each other
      * @throws ConversionException.NothingMatched if not one tensor is shared
      * @throws ConversionException.UnusableValues at the first NaN or infinity of the result
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
      */
     public Ledger run(MergeRequest request) throws IOException {
         long start = System.nanoTime();
-        List<Checkpoint> models = new ArrayList<>();
-        try (var base = Checkpoint.open(request.base());
+        try (var open = Opened.of(request);
                 var workers = new Workers(request.threads())) {
-            for (var fineTune : request.fineTunes()) {
-                models.add(Checkpoint.open(fineTune.path()));
-            }
-            List<Item> items = plan(request, base, models);
+            List<MergeItem> items = open.plan();
             try (var staged = Inputs.stage(request.output(), request.force())) {
-                List<TensorRecord> records = write(request, staged.path(), base, items, workers);
-                SideFiles.copy(request.base(), staged.path());
-                Ledger ledger =
-                        ledger(request, base, models, records, LedgerWriter.outputs(staged.path()));
+                List<TensorRecord> records =
+                        write(request, open, items, staged.path(), Optional.empty(), workers);
+                List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
+                Ledger ledger = ledger(request, open, records, outputs);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
             }
-        } finally {
-            models.forEach(Checkpoint::close);
         }
     }
 
-    /** A tensor of the base and its counterparts; none if it is carried over. */
-    private record Item(TensorInfo info, TensorInfo out, List<TensorPair> pairs) {
-        long bytes() {
-            return info.bytes() + pairs.stream().mapToLong(pair -> pair.model().bytes()).sum();
-        }
-    }
+    /** What {@link #into} did. */
+    public record Merged(List<TensorRecord> records, List<String> warnings) {}
 
-    private static List<Item> plan(MergeRequest request, Checkpoint base, List<Checkpoint> models)
-            throws ConversionException {
-        List<Item> items = new ArrayList<>();
-        int merged = 0;
-        for (TensorInfo info : base.tensors()) {
-            List<TensorPair> pairs = new ArrayList<>();
-            for (Checkpoint model : models) {
-                Optional<TensorInfo> found = model.find(info.name());
-                if (found.isPresent() && TensorPair.isShared(info, found.get())) {
-                    pairs.add(TensorPair.of(base, model, info.name()));
-                }
-            }
-            if (!pairs.isEmpty() && pairs.size() < models.size()) {
-                throw new ConversionException.BaseMismatch(
-                        "tensor %s is shared by %d of the %d fine-tunes"
-                                .formatted(
-                                        FileSpot.quote(info.name()), pairs.size(), models.size()),
-                        "merge fine-tunes of one architecture; graft inspect shows what each holds");
-            }
-            merged += pairs.isEmpty() ? 0 : 1;
-            TensorInfo out =
-                    pairs.isEmpty() || request.dtype().isEmpty()
-                            ? info
-                            : new TensorInfo(info.name(), request.dtype().get(), info.shape());
-            items.add(new Item(info, out, pairs));
-        }
-        if (merged == 0) {
-            throw new ConversionException.NothingMatched(
-                    "the fine-tunes share no tensor with " + request.baseSource(),
-                    "check that this is the base they were fine-tuned from");
-        }
-        return items;
-    }
-
-    private static List<TensorRecord> write(
-            MergeRequest request, Path folder, Checkpoint base, List<Item> items, Workers workers)
+    /**
+     * Merges into an existing folder, leaving out tensors that the journal knows from a run before.
+     */
+    public Merged into(MergeRequest request, Path folder, Journal journal, Workers workers)
             throws IOException {
-        request.progress()
-                .phase(
-                        "merge %d models".formatted(request.fineTunes().size()),
-                        items.stream().mapToLong(Item::bytes).sum());
-        List<TensorInfo> tensors = items.stream().map(Item::out).toList();
-        try (var out =
-                CheckpointWriter.create(
-                        folder, tensors, base.metadata(), request.maxShardBytes())) {
-            return workers.map(
-                    items,
-                    item -> {
-                        String treatment = item.pairs().isEmpty() ? "carried" : "merged";
-                        if (item.pairs().isEmpty()) {
-                            out.write(item.info().name(), 0, base.bytes(item.info().name()));
-                        } else {
-                            merge(item, request.weight(), out);
+        try (var open = Opened.of(request)) {
+            List<TensorRecord> records =
+                    write(request, open, open.plan(), folder, Optional.of(journal), workers);
+            return new Merged(records, open.warnings());
+        }
+    }
+
+    /**
+     * Checks that the fine-tunes fit the base and each other, from headers alone.
+     *
+     * @return tensors that would be merged
+     */
+    public int check(MergeRequest request) throws IOException {
+        try (var open = Opened.of(request)) {
+            return (int) open.plan().stream().filter(item -> !item.pairs().isEmpty()).count();
+        }
+    }
+
+    /** Sees one merged tensor. */
+    @FunctionalInterface
+    public interface Visitor {
+        /**
+         * @param model number of the fine-tune
+         * @param pair the fine-tune's tensor beside the merged one, which lives as long as the call
+         */
+        void visit(int model, TensorPair pair) throws IOException;
+    }
+
+    /**
+     * Merges tensor by tensor in native memory and hands each out beside every fine-tune's, on any
+     * thread of the pool; nothing is written. Memory is the largest tensor per thread.
+     */
+    public void forEach(MergeRequest request, Workers workers, Visitor visitor) throws IOException {
+        try (var open = Opened.of(request)) {
+            List<MergeItem> items = open.plan();
+            List<List<TileMerge.Trim>> trims = globalTrims(request, items, workers);
+            request.progress()
+                    .phase(
+                            "measure %d models".formatted(request.fineTunes().size()),
+                            items.stream().mapToLong(MergeItem::bytes).sum());
+            workers.map(
+                    IntStream.range(0, items.size()).boxed().toList(),
+                    i -> {
+                        MergeItem item = items.get(i);
+                        if (!item.pairs().isEmpty()) {
+                            show(request, item, i, trims, visitor);
                         }
                         request.progress().advance(item.bytes());
-                        return TensorRecord.of(
-                                item.info(), treatment, item.out().bytes(), Map.of());
+                        return i;
                     });
         }
     }
 
-    private static void merge(Item item, double weight, TensorSink out) throws IOException {
-        TensorInfo info = item.info();
-        long elements = info.shape().elements();
-        int most = (int) Math.clamp(elements, 1, TILE);
-        float[] base = new float[most];
-        float[] model = new float[most];
-        double[] sum = new double[most];
+    private static void show(
+            MergeRequest request,
+            MergeItem item,
+            int index,
+            List<List<TileMerge.Trim>> trims,
+            Visitor visitor)
+            throws IOException {
         try (Arena arena = Arena.ofConfined()) {
-            DType type = item.out().dtype();
-            MemorySegment tile = arena.allocate((long) most * type.bytes(), 64);
-            MemorySegment baseBytes = item.pairs().getFirst().baseBytes();
-            List<MemorySegment> modelBytes =
-                    item.pairs().stream().map(TensorPair::modelBytes).toList();
-            for (long first = 0; first < elements; first += most) {
-                int count = (int) Math.min(most, elements - first);
-                Elements.widen(info.dtype(), baseBytes, first, base, 0, count);
-                java.util.Arrays.fill(sum, 0);
-                for (int pair = 0; pair < modelBytes.size(); pair++) {
-                    DType from = item.pairs().get(pair).model().dtype();
-                    Elements.widen(from, modelBytes.get(pair), first, model, 0, count);
-                    for (int i = 0; i < count; i++) {
-                        sum[i] += model[i] - base[i];
-                    }
-                }
-                for (int i = 0; i < count; i++) {
-                    base[i] = (float) (base[i] + weight * sum[i]);
-                    if (!Float.isFinite(Elements.round(type, base[i]))) {
-                        throw notFinite(info, first + i, base[i]);
-                    }
-                }
-                Elements.narrow(type, base, 0, tile, 0, count);
-                out.write(
-                        info.name(),
-                        first * type.bytes(),
-                        tile.asSlice(0, (long) count * type.bytes()));
+            MemorySegment merged = arena.allocate(Math.max(1, item.out().bytes()), 64);
+            tile(
+                    request,
+                    item,
+                    index,
+                    trims,
+                    new TensorSink() {
+                        @Override
+                        public void write(String tensor, long at, MemorySegment bytes) {
+                            MemorySegment.copy(bytes, 0, merged, at, bytes.byteSize());
+                        }
+
+                        @Override
+                        public void close() {}
+                    });
+            for (int m = 0; m < item.pairs().size(); m++) {
+                TensorPair pair = item.pairs().get(m);
+                var inMemory = new OneTensor(item.out(), merged);
+                visitor.visit(
+                        m, new TensorPair(item.out(), inMemory, pair.model(), pair.modelSource()));
             }
         }
     }
 
-    private static ConversionException notFinite(TensorInfo info, long index, float value) {
-        return new ConversionException.UnusableValues(
-                "tensor %s: element %d of the merged model would be %s"
-                        .formatted(FileSpot.quote(info.name()), index, value),
-                "a fine-tune holds NaN or infinity there; get it again or leave it out");
+    private record Opened(
+            MergeRequest request,
+            Checkpoint base,
+            List<Checkpoint> models,
+            List<Checkpoint> statistics)
+            implements AutoCloseable {
+        static Opened of(MergeRequest request) throws IOException {
+            var open =
+                    new Opened(
+                            request,
+                            Checkpoint.open(request.base()),
+                            new ArrayList<>(),
+                            new ArrayList<>());
+            try {
+                for (var fineTune : request.fineTunes()) {
+                    open.models.add(Checkpoint.open(fineTune.path()));
+                }
+                for (Path path : request.statistics()) {
+                    open.statistics.add(Checkpoint.open(path));
+                }
+                return open;
+            } catch (Throwable e) {
+                open.close();
+                throw e;
+            }
+        }
+
+        List<MergeItem> plan() throws ConversionException {
+            return MergePlan.of(request, base, models, statistics);
+        }
+
+        List<String> warnings() {
+            List<String> warnings = new ArrayList<>(base.warnings());
+            models.forEach(model -> warnings.addAll(model.warnings()));
+            return warnings;
+        }
+
+        @Override
+        public void close() {
+            statistics.forEach(Checkpoint::close);
+            models.forEach(Checkpoint::close);
+            base.close();
+        }
+    }
+
+    private static List<TensorRecord> write(
+            MergeRequest request,
+            Opened open,
+            List<MergeItem> items,
+            Path folder,
+            Optional<Journal> journal,
+            Workers workers)
+            throws IOException {
+        List<List<TileMerge.Trim>> trims = globalTrims(request, items, workers);
+        request.progress()
+                .phase(
+                        "merge %d models".formatted(request.fineTunes().size()),
+                        items.stream().mapToLong(MergeItem::bytes).sum());
+        List<TensorInfo> tensors = items.stream().map(MergeItem::out).toList();
+        Map<String, String> metadata = open.base().metadata();
+        List<TensorRecord> records;
+        try (var out =
+                CheckpointWriter.createOrReopen(
+                        folder, tensors, metadata, request.maxShardBytes())) {
+            records =
+                    workers.map(
+                            IntStream.range(0, items.size()).boxed().toList(),
+                            i -> {
+                                MergeItem item = items.get(i);
+                                String key = "merged-" + i;
+                                boolean done =
+                                        journal.isPresent() && journal.get().find(key).isPresent();
+                                if (!done) {
+                                    one(request, open, item, i, trims, out);
+                                }
+                                if (!done && journal.isPresent()) {
+                                    journal.get()
+                                            .record(key, JsonNodeFactory.instance.objectNode());
+                                }
+                                request.progress().advance(item.bytes());
+                                return TensorRecord.of(
+                                        item.info(),
+                                        item.pairs().isEmpty() ? "carried" : "merged",
+                                        item.out().bytes(),
+                                        Map.of());
+                            });
+        }
+        SideFiles.copy(request.base(), folder);
+        return records;
+    }
+
+    private static void one(
+            MergeRequest request,
+            Opened open,
+            MergeItem item,
+            int index,
+            List<List<TileMerge.Trim>> trims,
+            TensorSink out)
+            throws IOException {
+        if (item.pairs().isEmpty()) {
+            out.write(item.info().name(), 0, open.base().bytes(item.info().name()));
+        } else {
+            tile(request, item, index, trims, out);
+        }
+    }
+
+    private static void tile(
+            MergeRequest request,
+            MergeItem item,
+            int index,
+            List<List<TileMerge.Trim>> trims,
+            TensorSink out)
+            throws IOException {
+        MergeOptions options = request.options();
+        List<TileMerge.Trim> own = new ArrayList<>();
+        if (options.method().trims()) {
+            for (int m = 0; m < item.pairs().size(); m++) {
+                own.add(
+                        options.globally()
+                                ? trims.get(m).get(index)
+                                : trim(options, item.pairs().get(m)));
+            }
+        }
+        new TileMerge(item, options, own).run(out);
+    }
+
+    private static TileMerge.Trim trim(MergeOptions options, TensorPair pair) throws IOException {
+        long n = pair.elements();
+        long target = (long) Math.floor(options.density() * n + 0.5);
+        if (options.method() == MergeMethod.TIES) {
+            return new TileMerge.Trim(Threshold.of(pair, Math.max(1, target)), Threshold.none());
+        }
+        long top = Math.min((long) (options.gamma() * n), n - Math.min(n, target));
+        return new TileMerge.Trim(
+                Threshold.of(pair, Math.min(n, target + top)), Threshold.of(pair, top));
+    }
+
+    /** Per fine-tune and item, where trimming looks at all tensors together. */
+    private static List<List<TileMerge.Trim>> globalTrims(
+            MergeRequest request, List<MergeItem> items, Workers workers) throws IOException {
+        MergeOptions options = request.options();
+        List<List<TileMerge.Trim>> trims = new ArrayList<>();
+        if (!options.method().trims() || !options.globally()) {
+            return trims;
+        }
+        List<MergeItem> merged =
+                items.stream()
+                        .filter(item -> !item.pairs().isEmpty())
+                        .sorted(java.util.Comparator.comparing(item -> item.info().name()))
+                        .toList();
+        for (int m = 0; m < request.fineTunes().size(); m++) {
+            int model = m;
+            List<TensorPair> pairs = merged.stream().map(item -> item.pairs().get(model)).toList();
+            long n = pairs.stream().mapToLong(TensorPair::elements).sum();
+            long target = (long) Math.floor(options.density() * n + 0.5);
+            var select = new TopEntries(pairs, workers, request.progress());
+            long top = options.method() == MergeMethod.TIES ? 0 : (long) (options.gamma() * n);
+            List<Threshold> low = select.all(Math.min(n, target + top));
+            List<Threshold> high = select.all(top);
+            Map<MergeItem, TileMerge.Trim> byItem = new java.util.IdentityHashMap<>();
+            for (int i = 0; i < merged.size(); i++) {
+                byItem.put(merged.get(i), new TileMerge.Trim(low.get(i), high.get(i)));
+            }
+            var none = new TileMerge.Trim(Threshold.none(), Threshold.none());
+            trims.add(items.stream().map(item -> byItem.getOrDefault(item, none)).toList());
+        }
+        return trims;
     }
 
     private static Ledger ledger(
             MergeRequest request,
-            Checkpoint base,
-            List<Checkpoint> models,
+            Opened open,
             List<TensorRecord> records,
             List<Ledger.Output> outputs)
             throws IOException {
         List<Ledger.Input> inputs = new ArrayList<>();
-        inputs.addAll(Inputs.of("base", request.baseSource(), base.files()));
-        List<String> warnings = new ArrayList<>(base.warnings());
-        for (int i = 0; i < models.size(); i++) {
+        inputs.addAll(Inputs.of("base", request.baseSource(), open.base().files()));
+        for (int i = 0; i < open.models().size(); i++) {
             String source = request.fineTunes().get(i).source();
-            inputs.addAll(Inputs.of("fine-tune", source, models.get(i).files()));
-            warnings.addAll(models.get(i).warnings());
+            inputs.addAll(Inputs.of("fine-tune", source, open.models().get(i).files()));
+        }
+        for (Checkpoint statistics : open.statistics()) {
+            inputs.addAll(Inputs.of("statistics", statistics.name(), statistics.files()));
         }
         long merged = records.stream().filter(r -> r.treatment().equals("merged")).count();
+        Map<String, Object> options = new TreeMap<>(request.options().words());
+        options.put("dtype", request.dtype().map(DType::name).orElse("as the base"));
         return new Ledger(
                 "merge",
                 inputs,
-                Map.of(
-                        "method", "task-arithmetic",
-                        "weight", request.weight(),
-                        "dtype", request.dtype().map(DType::name).orElse("as the base")),
+                options,
                 outputs,
                 records,
                 Map.of("tensorsMerged", merged, "tensorsCarried", records.size() - merged),
-                warnings);
+                open.warnings());
     }
 }

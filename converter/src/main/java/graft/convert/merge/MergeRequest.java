@@ -13,7 +13,9 @@ import java.util.Optional;
  * @param base θ₀, checkpoint file or folder
  * @param baseSource what the user called it
  * @param fineTunes at least one, in the order of the sum
- * @param weight λ, the share of every task vector
+ * @param options method and weights
+ * @param statistics per fine-tune, in their order, for methods that weigh by statistics:
+ *     checkpoints with the same tensor names
  * @param dtype type in which merged tensors are stored; empty for the base's own
  * @param maxShardBytes tensor bytes of a file; more are split into shards
  * @param output folder to create
@@ -25,30 +27,39 @@ public record MergeRequest(
         Path base,
         String baseSource,
         List<FineTune> fineTunes,
-        double weight,
+        MergeOptions options,
+        List<Path> statistics,
         Optional<DType> dtype,
         long maxShardBytes,
         Path output,
         boolean force,
         int threads,
         Progress progress) {
-    /** FusionBench's value, not known to be the paper's. */
-    public static final double DEFAULT_WEIGHT = 0.3;
-
     /** A checkpoint and what the user called it. */
     public record FineTune(Path path, String source) {}
 
     /**
-     * @throws IllegalArgumentException if there is nothing to merge, λ is no number, or the type
-     *     holds no fractions
+     * @throws IllegalArgumentException if there is nothing to merge, weights or statistics are not
+     *     one per fine-tune, or the type holds no fractions
      */
     public MergeRequest {
         fineTunes = List.copyOf(fineTunes);
+        statistics = List.copyOf(statistics);
+        int count = fineTunes.size();
         boolean storable = dtype.map(DType::isComputable).orElse(true);
-        if (fineTunes.isEmpty() || !Double.isFinite(weight) || !storable) {
+        if (count == 0 || !storable) {
+            throw new IllegalArgumentException("%d fine-tunes into %s".formatted(count, dtype));
+        }
+        if (!options.weights().isEmpty() && options.weights().size() != count) {
             throw new IllegalArgumentException(
-                    "%d fine-tunes with weight %s into %s"
-                            .formatted(fineTunes.size(), weight, dtype));
+                    "weight: %d weights for %d fine-tunes"
+                            .formatted(options.weights().size(), count));
+        }
+        int needed = options.method() == MergeMethod.FISHER ? count : 0;
+        if (statistics.size() != needed) {
+            throw new IllegalArgumentException(
+                    "statistics: %s needs %d files, there are %d"
+                            .formatted(options.method().word(), needed, statistics.size()));
         }
     }
 }

@@ -151,7 +151,7 @@ class MergeModelsTest {
                                 1,
                                 folder.resolve("out")))
                 .isInstanceOf(ConversionException.BaseMismatch.class)
-                .hasMessageContaining("'w' is shared by 1 of the 2");
+                .hasMessageContaining("lacks 'w'");
     }
 
     private static Ledger run(
@@ -172,7 +172,8 @@ class MergeModelsTest {
                                 base,
                                 "base",
                                 tunes,
-                                weight,
+                                MergeOptions.taskArithmetic(weight),
+                                List.of(),
                                 dtype,
                                 CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 out,

@@ -1,0 +1,241 @@
+package graft.convert.merge;
+
+import graft.convert.ConversionException;
+import graft.convert.plan.TensorPair;
+import graft.convert.select.Threshold;
+import graft.formats.FileSpot;
+import graft.formats.delta.CounterRandom;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
+import graft.formats.tensor.TensorSink;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Merges one tensor, tile by tile over all fine-tunes side by side. Differences are taken in
+ * float32, sums in float64 in the order of the fine-tunes, and rounded once. One use, one thread.
+ */
+final class TileMerge {
+    private static final int TILE = 1 << 15;
+    private static final double NO_WEIGHT = 1e-8; // as mergekit's
+
+    /** Entries of one task vector that are kept: above {@code low}, but not above {@code high}. */
+    record Trim(Threshold low, Threshold high) {}
+
+    private final MergeItem item;
+    private final MergeOptions options;
+    private final List<Trim> trims;
+    private final double[] weights;
+    private final List<CounterRandom> random = new ArrayList<>();
+    private final long[] lowTies;
+    private final long[] highTies;
+
+    /**
+     * @param trims one per fine-tune where the method trims, none otherwise
+     */
+    TileMerge(MergeItem item, MergeOptions options, List<Trim> trims) {
+        this.item = item;
+        this.options = options;
+        this.trims = trims;
+        int models = item.pairs().size();
+        this.weights = new double[models];
+        for (int m = 0; m < models; m++) {
+            weights[m] = options.weightOf(m, item.info().name());
+            random.add(
+                    new CounterRandom(
+                            item.info().name(),
+                            options.seed() + m * 0x9E3779B9L & CounterRandom.SEEDS - 1));
+        }
+        this.lowTies = trims.stream().mapToLong(t -> t.low().ties()).toArray();
+        this.highTies = trims.stream().mapToLong(t -> t.high().ties()).toArray();
+    }
+
+    /**
+     * @throws ConversionException.UnusableValues at the first NaN or infinity of the result
+     */
+    void run(TensorSink out) throws IOException {
+        long elements = item.info().shape().elements();
+        int most = (int) Math.clamp(elements, 1, TILE);
+        float[] base = new float[most];
+        float[] model = new float[most];
+        float[][] vectors = new float[item.pairs().size()][most];
+        double[] merged = new double[most];
+        DType type = item.out().dtype();
+        MemorySegment baseBytes = item.pairs().getFirst().baseBytes();
+        List<MemorySegment> modelBytes = item.pairs().stream().map(TensorPair::modelBytes).toList();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment tile = arena.allocate((long) most * type.bytes(), 64);
+            for (long first = 0; first < elements; first += most) {
+                int count = (int) Math.min(most, elements - first);
+                Elements.widen(item.info().dtype(), baseBytes, first, base, 0, count);
+                for (int m = 0; m < vectors.length; m++) {
+                    DType from = item.pairs().get(m).model().dtype();
+                    Elements.widen(from, modelBytes.get(m), first, model, 0, count);
+                    vector(m, first, base, model, vectors[m], count);
+                }
+                join(first, vectors, merged, count);
+                for (int i = 0; i < count; i++) {
+                    base[i] = (float) (base[i] + merged[i]);
+                    if (!Float.isFinite(Elements.round(type, base[i]))) {
+                        throw notFinite(first + i, base[i]);
+                    }
+                }
+                Elements.narrow(type, base, 0, tile, 0, count);
+                out.write(
+                        item.info().name(),
+                        first * type.bytes(),
+                        tile.asSlice(0, (long) count * type.bytes()));
+            }
+        }
+    }
+
+    /** v_m in this tile, trimmed or thinned as the method has it. */
+    private void vector(int m, long first, float[] base, float[] model, float[] v, int count)
+            throws IOException {
+        switch (options.method()) {
+            case TIES, BREADCRUMBS -> {
+                Arrays.fill(v, 0, count, 0);
+                Trim trim = trims.get(m);
+                lowTies[m] =
+                        trim.low()
+                                .walk(first, base, model, count, lowTies[m], (_, i, u) -> v[i] = u);
+                highTies[m] =
+                        trim.high()
+                                .walk(
+                                        first,
+                                        base,
+                                        model,
+                                        count,
+                                        highTies[m],
+                                        (_, i, _) -> v[i] = 0);
+            }
+            case DARE, DARE_TIES -> {
+                for (int i = 0; i < count; i++) {
+                    boolean kept = random.get(m).at(first + i) < options.density();
+                    v[i] = kept ? (float) ((model[i] - base[i]) / options.density()) : 0;
+                }
+            }
+            case MEAN, TASK_ARITHMETIC, EMR, FISHER -> {
+                for (int i = 0; i < count; i++) {
+                    v[i] = model[i] - base[i];
+                }
+            }
+        }
+    }
+
+    private void join(long first, float[][] vectors, double[] merged, int count) {
+        Arrays.fill(merged, 0, count, 0);
+        switch (options.method()) {
+            case MEAN -> sum(vectors, merged, count, 1.0 / vectors.length);
+            case TASK_ARITHMETIC, DARE, BREADCRUMBS -> weigh(vectors, merged, count);
+            case TIES, DARE_TIES -> elect(vectors, merged, count);
+            case EMR -> largestElected(vectors, merged, count);
+            case FISHER -> byStatistics(first, vectors, merged, count);
+        }
+    }
+
+    /** The sum first, then the weight: with one weight for all, one rounding less. */
+    private static void sum(float[][] vectors, double[] merged, int count, double weight) {
+        for (float[] v : vectors) {
+            for (int i = 0; i < count; i++) {
+                merged[i] += v[i];
+            }
+        }
+        for (int i = 0; i < count; i++) {
+            merged[i] *= weight;
+        }
+    }
+
+    private void weigh(float[][] vectors, double[] merged, int count) {
+        double total = Arrays.stream(weights).sum();
+        double scale = options.normalise() && Math.abs(total) >= NO_WEIGHT ? 1 / total : 1;
+        if (Arrays.stream(weights).allMatch(w -> w == weights[0])) {
+            sum(vectors, merged, count, weights[0] * scale);
+            return;
+        }
+        for (int m = 0; m < vectors.length; m++) {
+            for (int i = 0; i < count; i++) {
+                merged[i] += weights[m] * scale * vectors[m][i];
+            }
+        }
+    }
+
+    /** How fine-tunes share the joined vector: their own weights, or alike. */
+    private double electionWeight(int m) {
+        return options.weights().isEmpty() ? 1 : weights[m];
+    }
+
+    private double lambda() {
+        return options.weights().isEmpty() ? weights[0] : options.weight();
+    }
+
+    private void elect(float[][] vectors, double[] merged, int count) {
+        for (int i = 0; i < count; i++) {
+            double sum = 0;
+            for (int m = 0; m < vectors.length; m++) {
+                sum += electionWeight(m) * vectors[m][i];
+            }
+            double agreed = 0;
+            double share = 0;
+            for (int m = 0; m < vectors.length; m++) {
+                double v = electionWeight(m) * vectors[m][i];
+                if (v != 0 && v > 0 == sum >= 0) {
+                    agreed += v;
+                    share += electionWeight(m);
+                }
+            }
+            merged[i] = Math.abs(share) < NO_WEIGHT ? 0 : lambda() * agreed / share;
+        }
+    }
+
+    private void largestElected(float[][] vectors, double[] merged, int count) {
+        for (int i = 0; i < count; i++) {
+            double sum = 0;
+            for (float[] v : vectors) {
+                sum += v[i];
+            }
+            double largest = 0;
+            for (float[] v : vectors) {
+                if (v[i] > 0 == sum > 0 && Math.abs(v[i]) > Math.abs(largest)) {
+                    largest = v[i];
+                }
+            }
+            merged[i] = lambda() * largest;
+        }
+    }
+
+    private void byStatistics(long first, float[][] vectors, double[] merged, int count) {
+        double[] total = new double[count];
+        float[] statistic = new float[count];
+        for (int m = 0; m < vectors.length; m++) {
+            MergeItem.Statistic given = item.statistics().get(m);
+            Elements.widen(given.info().dtype(), given.bytes(), first, statistic, 0, count);
+            for (int i = 0; i < count; i++) {
+                merged[i] += (double) statistic[i] * vectors[m][i];
+                total[i] += statistic[i];
+            }
+        }
+        for (int i = 0; i < count; i++) {
+            if (total[i] > 0) {
+                merged[i] /= total[i];
+            } else { // no model cares: the mean
+                merged[i] = 0;
+                for (float[] v : vectors) {
+                    merged[i] += (double) v[i] / vectors.length;
+                }
+            }
+        }
+    }
+
+    private ConversionException notFinite(long index, float value) {
+        return new ConversionException.UnusableValues(
+                "tensor %s: element %d of the merged model would be %s"
+                        .formatted(FileSpot.quote(item.info().name()), index, value),
+                "a fine-tune holds NaN or infinity there; get it again or leave it out");
+    }
+}
