@@ -37,6 +37,7 @@ import java.util.concurrent.Callable;
             "",
             "Examples:",
             "  graft apply delta --base merged -o model",
+            "  graft apply family/task -o model",
             "  graft apply my-adapter --base base-model -o model",
             "  graft apply lora.safetensors --base unet=sd/unet --base text_encoder=sd/text_encoder -o model"
         })
@@ -54,13 +55,13 @@ final class ApplyCommand implements Callable<Integer> {
 
     @Option(
             names = "--base",
-            required = true,
             paramLabel = "[COMPONENT=]REF",
             description = {
                 "The checkpoint that it builds on; a diffusers folder, or one COMPONENT=REF per component,",
-                "for an adapter of several."
+                "for an adapter of several. Not needed for a task of a conversion folder, which has its",
+                "merged model beside it."
             })
-    List<String> bases;
+    List<String> bases = new ArrayList<>();
 
     @Option(
             names = "--exact-as",
@@ -87,8 +88,11 @@ final class ApplyCommand implements Callable<Integer> {
         Printer printer = common.printer();
         int cores = threads.checked();
         long maxShardBytes = shards.checked();
-        List<AdapterRequest.Base> found = bases();
         Path path = common.path(delta);
+        if (bases.isEmpty()) {
+            bases.add(beside(path));
+        }
+        List<AdapterRequest.Base> found = bases();
         Ledger ledger =
                 isDelta(path)
                         ? applyDelta(path, found, maxShardBytes, cores)
@@ -181,5 +185,21 @@ final class ApplyCommand implements Callable<Integer> {
                                 write.force,
                                 cores,
                                 common.progress()));
+    }
+
+    /** The merged model of the conversion that {@code task} is a part of. */
+    private static String beside(Path task) {
+        Path folder = task.toAbsolutePath().normalize();
+        folder = Files.isDirectory(folder) ? folder : folder.getParent();
+        Path parent = folder == null ? null : folder.getParent();
+        if (parent != null
+                && isDelta(task)
+                && Files.exists(parent.resolve(Ledger.FILE_NAME))
+                && Files.isDirectory(parent.resolve("merged"))) {
+            return parent.resolve("merged").toString();
+        }
+        throw new UsageException(
+                "no --base, and no conversion around " + task,
+                "name the checkpoint that it builds on: --base REF");
     }
 }

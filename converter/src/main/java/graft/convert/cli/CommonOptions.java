@@ -18,10 +18,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Predicate;
 
 /** Options that every verb shares, and the printer they configure. */
-final class CommonOptions implements AutoCloseable {
+final class CommonOptions {
     /** What goes to standard output. */
     enum Format {
         /** {@code human}; kept apart so that a script can say it does not care. */
@@ -105,19 +104,6 @@ final class CommonOptions implements AutoCloseable {
         return input;
     }
 
-    /**
-     * As {@link #path} for a reader that touches only the tensors that {@code wanted} names: of a
-     * model on the Hub no more than these are fetched. Valid until {@link #close}.
-     */
-    Path tensors(String ref, Predicate<String> wanted) throws IOException {
-        Optional<RepoRef> repo = Refs.remote(ref);
-        if (repo.isEmpty()) {
-            return notReplaced(Refs.local(ref));
-        }
-        checkOutput();
-        return hub().fetchTensors(repo.get(), wanted);
-    }
-
     /** Before a long download, not after it: the use case checks again. */
     private void checkOutput() throws ConversionException {
         OptionSpec output = spec.findOption("--output");
@@ -186,13 +172,5 @@ final class CommonOptions implements AutoCloseable {
         throw new UsageException(
                 "'%s' is no model: Graft does not read datasets or spaces".formatted(ref),
                 "name a model repository: org/name");
-    }
-
-    /** Ends what this run opened at the Hub. */
-    @Override
-    public void close() throws IOException {
-        if (hub != null) {
-            hub.close();
-        }
     }
 }

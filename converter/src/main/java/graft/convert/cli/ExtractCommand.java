@@ -84,10 +84,10 @@ final class ExtractCommand implements Callable<Integer> {
                 new ExtractAdapter()
                         .run(
                                 new ExtractRequest(
-                                        common.path(fineTune),
-                                        common.name(fineTune),
-                                        common.path(base),
-                                        common.name(base),
+                                        Refs.local(fineTune),
+                                        fineTune,
+                                        Refs.local(base),
+                                        base,
                                         policy,
                                         most,
                                         embeddings,

@@ -22,6 +22,7 @@ import picocli.CommandLine.Spec;
             "`graft VERB -h` lists a verb's options."
         },
         subcommands = {
+            ConvertCommand.class,
             QuickstartCommand.class,
             InspectCommand.class,
             ReduceCommand.class,
@@ -29,6 +30,7 @@ import picocli.CommandLine.Spec;
             ExtractCommand.class,
             SparsifyCommand.class,
             MergeCommand.class,
+            SweepCommand.class,
             ApplyCommand.class,
             ExportCommand.class,
             PackCommand.class,

@@ -4,7 +4,7 @@ import graft.convert.inspect.InspectModel;
 import graft.convert.inspect.Inspection;
 import graft.convert.plan.Progress;
 import graft.convert.remote.ModelFiles;
-import graft.convert.remote.RemoteModel;
+import graft.convert.remote.RemoteHeaders;
 import graft.hub.DownloadPlan;
 import graft.hub.DownloadRequest;
 import graft.hub.FileFilter;
@@ -26,7 +26,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.function.Predicate;
 
 /**
  * The Hub, as one run of a verb sees it. Made when the first REF turns out to be there, so that
@@ -38,7 +37,6 @@ final class HubSession implements AutoCloseable {
     private final Progress progress;
     private final @Nullable String revision;
     private final Map<RepoRef, Snapshot> snapshots = new HashMap<>();
-    private final List<RemoteModel> opened = new ArrayList<>();
     private @Nullable RepoRef revised;
 
     private HubSession(
@@ -129,30 +127,6 @@ final class HubSession implements AutoCloseable {
         return folder.isEmpty() ? root : root.resolve(folder);
     }
 
-    /**
-     * Downloads of what {@code ref} names the tensors that {@code wanted} names, if that is the
-     * smaller part of it; else all of it, which then stays in the cache.
-     *
-     * @return a model of which only these tensors may be read; gone after {@link #close}
-     */
-    Path fetchTensors(RepoRef ref, Predicate<String> wanted) throws IOException {
-        Snapshot snapshot = snapshot(ref);
-        ModelFiles files = ModelFiles.of(client, snapshot);
-        long whole = plan(ref).bytesToFetch();
-        if (whole == 0 || !files.haveHeaders()) {
-            return fetch(ref);
-        }
-        RemoteModel model = RemoteModel.headers(client, snapshot, files);
-        opened.add(model);
-        long part = model.bytesOf(wanted);
-        if (part > whole / 2) {
-            return fetch(ref);
-        }
-        progress.phase("download some tensors, " + Sizes.decimal(part), 0);
-        model.fill(wanted);
-        return model.path();
-    }
-
     /** What {@link #fetch} would do. */
     DownloadPlan plan(RepoRef ref) throws IOException {
         return client.plan(request(snapshot(ref)));
@@ -174,8 +148,10 @@ final class HubSession implements AutoCloseable {
         if (plan(ref).bytesToFetch() == 0 || !files.haveHeaders()) {
             return new InspectModel().run(fetch(ref), label);
         }
-        try (var headers = RemoteModel.headers(client, snapshot, files)) {
-            return new InspectModel().run(headers.path(), label).withBytesRead(headers.bytesRead());
+        try (var headers = RemoteHeaders.fetch(client, snapshot, files)) {
+            return new InspectModel()
+                    .run(headers.model(), label)
+                    .withBytesRead(headers.bytesRead());
         }
     }
 
@@ -258,10 +234,7 @@ final class HubSession implements AutoCloseable {
     }
 
     @Override
-    public void close() throws IOException {
-        for (RemoteModel model : opened) {
-            model.close();
-        }
+    public void close() {
         client.close();
     }
 }

@@ -6,8 +6,6 @@ import graft.convert.sparsify.SparsifyModel;
 import graft.convert.sparsify.SparsifyOptions;
 import graft.convert.sparsify.SparsifyRequest;
 
-import org.jspecify.annotations.Nullable;
-
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,14 +28,6 @@ import java.util.concurrent.Callable;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class SparsifyCommand implements Callable<Integer> {
-    /** Sets of options that belong together. */
-    enum Preset {
-        /** PERU-FFT as published: global, exact values, no gain. */
-        paper,
-        /** Signs with projection gain, by tensor. */
-        compact
-    }
-
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
@@ -52,37 +42,7 @@ final class SparsifyCommand implements Callable<Integer> {
             description = "Checkpoint that the delta builds on: the base, or a merged model.")
     String base;
 
-    @Option(
-            names = "--preset",
-            paramLabel = "compact|paper",
-            description =
-                    "compact (default): signs with projection gain, by tensor."
-                            + " paper: PERU-FFT as published.")
-    Preset preset = Preset.compact;
-
-    @Option(
-            names = "--density",
-            paramLabel = "F",
-            description = "Share of entries to keep, in (0, 1]; default 0.05.")
-    double density = 0.05;
-
-    @Option(
-            names = "--scope",
-            paramLabel = "global|tensor",
-            description = "Choose the largest entries of the whole model or of each tensor.")
-    SparsifyOptions.@Nullable Scope scope;
-
-    @Option(
-            names = "--values",
-            paramLabel = "exact|sign",
-            description = "Store the model's own values, or signs and one scale per tensor.")
-    SparsifyOptions.@Nullable Values values;
-
-    @Option(
-            names = "--gain",
-            paramLabel = "none|projection",
-            description = "Whether signs give the residual its length back.")
-    SparsifyOptions.@Nullable Gain gain;
+    @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
 
     @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
     boolean dryRun;
@@ -90,7 +50,7 @@ final class SparsifyCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        SparsifyOptions options = options();
+        SparsifyOptions options = sparsify.options();
         int cores = threads.checked();
         if (dryRun && common.announcesDownload(write.output, List.of(fineTune), base)) {
             return ExitCodes.DONE;
@@ -116,27 +76,6 @@ final class SparsifyCommand implements Callable<Integer> {
         }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
-    }
-
-    private SparsifyOptions options() {
-        try {
-            SparsifyOptions chosen =
-                    preset == Preset.paper
-                            ? SparsifyOptions.paper(density)
-                            : SparsifyOptions.compact(density);
-            var newValues = values == null ? chosen.values() : values;
-            boolean exact = newValues == SparsifyOptions.Values.exact;
-            var newGain = exact ? SparsifyOptions.Gain.none : chosen.gain();
-            return new SparsifyOptions(
-                    density,
-                    scope == null ? chosen.scope() : scope,
-                    newValues,
-                    gain == null ? newGain : gain);
-        } catch (IllegalArgumentException e) {
-            throw new UsageException(
-                    "--" + e.getMessage(),
-                    "--density takes a share such as 0.05; --gain projection goes with --values sign");
-        }
     }
 
     private static String summary(Ledger ledger) {

@@ -8,6 +8,7 @@ import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.lowrank.RankRule;
 import graft.convert.merge.MergeModels;
+import graft.convert.merge.MergeOptions;
 import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Progress;
@@ -48,7 +49,7 @@ public final class Quickstart {
     /** Rows by which a score may differ from the reference: logits that all but tie. */
     static final int ROWS_OF_TOLERANCE = 2;
 
-    private static final double WEIGHT = MergeRequest.DEFAULT_WEIGHT;
+    private static final double WEIGHT = MergeOptions.DEFAULT_WEIGHT;
     private static final double[] DENSITIES = {0.01, 0.05, 0.1, 0.2};
     private static final String ADAPTERS = "adapters";
     private static final String DELTAS = "deltas";
@@ -147,7 +148,8 @@ public final class Quickstart {
                                 family.base(),
                                 "base",
                                 models,
-                                WEIGHT,
+                                MergeOptions.taskArithmetic(WEIGHT),
+                                List.of(),
                                 Optional.of(DType.F32), // as the reference's: F16 moves thresholds
                                 CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 out.resolve("merged"),
@@ -206,7 +208,7 @@ public final class Quickstart {
     private static SparsifyOptions options(Setting.Residual residual) {
         return residual.preset().equals("paper")
                 ? SparsifyOptions.paper(residual.density())
-                : SparsifyOptions.compact(residual.density());
+                : SparsifyOptions.signs(residual.density());
     }
 
     /** Where the compressed model lies; for what is not compressed, where the original does. */

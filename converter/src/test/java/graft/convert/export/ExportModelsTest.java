@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.merge.MergeModels;
+import graft.convert.merge.MergeOptions;
 import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Progress;
 import graft.convert.sparsify.ApplyDelta;
@@ -45,7 +46,8 @@ class ExportModelsTest {
                                         new MergeRequest.FineTune(FAMILY.resolve("fft-pos"), "pos"),
                                         new MergeRequest.FineTune(
                                                 FAMILY.resolve("fft-spam"), "spam")),
-                                0.3,
+                                MergeOptions.taskArithmetic(0.3),
+                                List.of(),
                                 Optional.empty(),
                                 CheckpointWriter.DEFAULT_SHARD_BYTES,
                                 folder.resolve("merged"),
@@ -59,7 +61,7 @@ class ExportModelsTest {
                                 "pos",
                                 folder.resolve("merged"),
                                 "merged",
-                                SparsifyOptions.compact(0.05),
+                                SparsifyOptions.signs(0.05),
                                 folder.resolve("delta"),
                                 false,
                                 false,

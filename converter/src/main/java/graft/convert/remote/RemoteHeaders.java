@@ -1,7 +1,5 @@
 package graft.convert.remote;
 
-import graft.formats.safetensors.SafetensorsReader;
-import graft.formats.tensor.TensorInfo;
 import graft.hub.HubClient;
 import graft.hub.HubFile;
 import graft.hub.RemoteFile;
@@ -17,22 +15,20 @@ import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
- * A remote model as a local folder of sparse files: every file of weights has its size, but only
- * its header has its bytes; configuration and index are whole. Whatever reads headers alone works
- * on it unchanged; tensor data reads as zeros until {@link #fill} fetches it.
+ * A remote model as a local folder of sparse files: every file has its size, but only headers and
+ * small files have their bytes. Whatever reads headers alone works on it unchanged; tensor data
+ * reads as zeros until {@link #fill} fetches it.
  *
  * <p>Not for several threads. {@link #close} deletes the folder.
  */
-public final class RemoteModel implements AutoCloseable {
+public final class RemoteHeaders implements AutoCloseable {
     /** Enough for the headers of most files in one request. */
     private static final int FIRST_BYTES = 64 << 10;
 
     private static final int PREFIX_BYTES = 8;
-    private static final int TILE_BYTES = 8 << 20;
 
     /** The longest header that safetensors readers accept. */
     private static final long MAX_HEADER_BYTES = 100_000_000;
@@ -40,46 +36,46 @@ public final class RemoteModel implements AutoCloseable {
     private static final int MAX_SMALL_BYTES = 256 << 20;
 
     private final Path folder;
-    private final Path root;
+    private final Path model;
     private final Map<String, RemoteFile> files = new HashMap<>();
     private long smallBytes;
 
-    private RemoteModel(Path folder, Path root) {
+    private RemoteHeaders(Path folder, Path model) {
         this.folder = folder;
-        this.root = root;
+        this.model = model;
     }
 
     /**
-     * Fetches headers, and the files that say how the weights are laid out.
+     * Fetches headers and small files.
      *
      * @param chosen whose weights {@link ModelFiles#haveHeaders}
      */
-    public static RemoteModel headers(HubClient hub, Snapshot snapshot, ModelFiles chosen)
+    public static RemoteHeaders fetch(HubClient hub, Snapshot snapshot, ModelFiles chosen)
             throws IOException {
-        Path folder = Files.createTempDirectory("graft-remote");
-        var model =
-                new RemoteModel(
+        Path folder = Files.createTempDirectory("graft-headers");
+        var headers =
+                new RemoteHeaders(
                         folder, chosen.root().isEmpty() ? folder : folder.resolve(chosen.root()));
         try {
-            for (String path : chosen.layout()) {
+            for (String path : chosen.small()) {
                 byte[] content = hub.read(snapshot, path, MAX_SMALL_BYTES);
-                model.smallBytes += content.length;
-                Path copy = model.create(path);
+                headers.smallBytes += content.length;
+                Path copy = headers.create(path);
                 Files.write(copy, content);
             }
             for (String path : chosen.weights()) {
-                model.header(hub.open(snapshot, path));
+                headers.header(hub.open(snapshot, path));
             }
-            return model;
+            return headers;
         } catch (Throwable e) {
-            model.close();
+            headers.close();
             throw e;
         }
     }
 
     /** What the reference names: a folder or a file. */
-    public Path path() {
-        return root;
+    public Path model() {
+        return model;
     }
 
     /** Bytes of headers and small files that were read. */
@@ -87,51 +83,25 @@ public final class RemoteModel implements AutoCloseable {
         return smallBytes + files.values().stream().mapToLong(RemoteFile::bytesRead).sum();
     }
 
-    /** Bytes of the tensors that {@code wanted} names. */
-    public long bytesOf(Predicate<String> wanted) throws IOException {
-        long bytes = 0;
-        for (String path : files.keySet()) {
-            try (var reader = SafetensorsReader.open(folder.resolve(path))) {
-                for (TensorInfo info : reader.tensors()) {
-                    bytes += wanted.test(info.name()) ? info.bytes() : 0;
-                }
-            }
-        }
-        return bytes;
-    }
-
     /**
-     * Fetches the data of the tensors that {@code wanted} names, neighbours in one go. Ranges have
-     * no hash to be checked against: do not keep what is made from them as a copy of the model.
+     * Fetches bytes of a file of weights: tensors that somebody wants after all.
+     *
+     * @param path counted from the repository's root
+     * @param offset first byte
+     * @param length number of bytes
      */
-    public void fill(Predicate<String> wanted) throws IOException {
-        for (var entry : files.entrySet()) {
-            Path copy = folder.resolve(entry.getKey());
-            try (var reader = SafetensorsReader.open(copy);
-                    var channel = FileChannel.open(copy, StandardOpenOption.WRITE)) {
-                long start = 0;
-                long end = 0;
-                for (TensorInfo info : reader.tensors()) { // in the order of their bytes
-                    if (wanted.test(info.name())) {
-                        long offset = reader.fileOffset(info.name());
-                        if (offset != end) {
-                            fill(entry.getValue(), channel, start, end);
-                            start = offset;
-                        }
-                        end = offset + info.bytes();
-                    }
-                }
-                fill(entry.getValue(), channel, start, end);
-            }
+    public void fill(String path, long offset, long length) throws IOException {
+        RemoteFile file = files.get(path);
+        if (file == null) {
+            throw new IllegalArgumentException("no file of weights: " + path);
         }
-    }
-
-    private static void fill(RemoteFile file, FileChannel channel, long start, long end)
-            throws IOException {
-        for (long at = start; at < end; at += TILE_BYTES) {
-            ByteBuffer tile = ByteBuffer.allocate((int) Math.min(TILE_BYTES, end - at));
-            file.read(at, tile);
-            write(channel, tile.flip(), at);
+        ByteBuffer tile = ByteBuffer.allocateDirect((int) Math.min(length, 8 << 20));
+        try (var channel = FileChannel.open(folder.resolve(path), StandardOpenOption.WRITE)) {
+            for (long at = offset; at < offset + length; at += tile.limit()) {
+                tile.clear().limit((int) Math.min(tile.capacity(), offset + length - at));
+                file.read(at, tile);
+                write(channel, tile.flip(), at);
+            }
         }
     }
 

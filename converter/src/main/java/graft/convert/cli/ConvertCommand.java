@@ -1,0 +1,147 @@
+package graft.convert.cli;
+
+import graft.convert.job.ConvertModels;
+import graft.convert.job.ConvertRequest;
+import graft.convert.ledger.Ledger;
+import graft.convert.ledger.LedgerWriter;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+
+@Command(
+        name = "convert",
+        description =
+                "The whole job: merge fine-tunes of one base, store each as a small delta, cut adapters,"
+                        + " export to ONNX where there is a graph.",
+        footer = {
+            "",
+            "A run that was killed goes on where it was when it is started again.",
+            "",
+            "Examples:",
+            "  graft convert tune-a tune-b --base base-model -o family",
+            "  graft convert tune-a tune-b --base base-model --size 5MB -o family",
+            "  graft convert tune-a tune-b --base base-model --dry-run",
+            "  graft apply family/tune-a -o model"
+        })
+@SuppressWarnings("NullAway.Init") // picocli sets the fields
+final class ConvertCommand implements Callable<Integer> {
+    @Mixin CommonOptions common = new CommonOptions();
+    @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin MergeOptionGroup merge = new MergeOptionGroup();
+    @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
+
+    @Parameters(
+            arity = "1..*",
+            paramLabel = "SRC",
+            description = "Fine-tunes and adapters: checkpoint files or folders.")
+    List<String> sources;
+
+    @Option(
+            names = "--base",
+            required = true,
+            paramLabel = "REF",
+            description = "What they started from.")
+    String base;
+
+    @Option(
+            names = {"-o", "--output"},
+            paramLabel = "DIR",
+            description = "Folder to create.")
+    @Nullable Path output;
+
+    @Option(names = "--force", description = "Replace the output if it exists.")
+    boolean force;
+
+    @Option(
+            names = "--energy",
+            paramLabel = "F",
+            description =
+                    "Share of its energy that every module of an adapter keeps; default 0.95.")
+    double energy = 0.95;
+
+    @Option(
+            names = "--graph",
+            paramLabel = "FILE",
+            description = "ONNX export of the base; default the one in the base's folder, if any.")
+    @Nullable String graph;
+
+    @Option(
+            names = "--dry-run",
+            description = "Print the sizes and errors that settings would give; write nothing.")
+    boolean dryRun;
+
+    @Override
+    public Integer call() throws Exception {
+        Printer printer = common.printer();
+        if (output == null && !dryRun) {
+            throw new UsageException("no --output", "name a folder to create: -o DIR");
+        }
+        if (!(energy > 0 && energy <= 1)) {
+            throw new UsageException("--energy " + energy, "--energy takes a share such as 0.95");
+        }
+        Path target = output == null ? Path.of("unused") : output;
+        List<ConvertRequest.Source> models = new ArrayList<>();
+        for (String source : sources) {
+            models.add(new ConvertRequest.Source(common.path(source), common.name(source)));
+        }
+        Path baseFolder = common.path(base);
+        var request =
+                new ConvertRequest(
+                        models,
+                        baseFolder,
+                        common.name(base),
+                        merge.options(models.size()),
+                        merge.dtype(),
+                        sparsify.options(),
+                        energy,
+                        graph(baseFolder),
+                        target,
+                        force,
+                        dryRun,
+                        threads.checked(),
+                        common.progress());
+        Ledger ledger = new ConvertModels().run(request);
+        ledger.warnings().forEach(warning -> printer.note("note: " + warning));
+        if (dryRun) {
+            printer.human(ForecastTable.of(ledger.results()));
+            OutputOptions.announceDryRun(printer);
+        } else {
+            printer.human(ConvertSummary.of(ledger));
+            printer.human("Wrote %s (figures: %s)".formatted(target, target.resolve("graft.json")));
+            printer.path(target);
+        }
+        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        return ExitCodes.DONE;
+    }
+
+    private Optional<Path> graph(Path baseFolder) throws Exception {
+        if (graph != null) {
+            return Optional.of(common.path(graph));
+        }
+        for (Path folder : List.of(baseFolder, baseFolder.resolve("onnx"))) {
+            if (Files.isDirectory(folder)) {
+                try (Stream<Path> files = Files.list(folder)) {
+                    List<Path> graphs =
+                            files.filter(file -> file.toString().endsWith(".onnx")).toList();
+                    if (graphs.size() == 1) { // of several, which was meant cannot be known
+                        return Optional.of(graphs.getFirst());
+                    }
+                }
+            }
+        }
+        return Optional.empty();
+    }
+}

@@ -1,0 +1,35 @@
+package graft.convert.cli;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/** Sizes and errors of many settings as a table. */
+final class ForecastTable {
+    private ForecastTable() {}
+
+    static String of(List<Map<String, Object>> rows) {
+        var text =
+                new StringBuilder(
+                        "%-28s %12s %10s %10s %10s%n"
+                                .formatted("setting", "per task", "smaller", "kept", "error"));
+        for (Map<String, Object> row : rows) {
+            String setting = String.valueOf(row.get("setting"));
+            text.append(
+                    String.format(
+                            Locale.ROOT,
+                            "%-28s %12s %9.1f× %9.3f%% %10.3f%n",
+                            setting.startsWith("as asked") ? "as asked" : setting,
+                            Sizes.decimal(Math.round(number(row, "bytesPerTask"))),
+                            number(row, "smaller"),
+                            100 * number(row, "kept"),
+                            number(row, "relativeError")));
+        }
+        text.append("error: expected ‖û − u‖/‖u‖; dithered values keep the length along u in full");
+        return text.toString();
+    }
+
+    private static double number(Map<String, Object> row, String name) {
+        return row.get(name) instanceof Number number ? number.doubleValue() : 0;
+    }
+}

@@ -1,0 +1,136 @@
+package graft.convert.cli;
+
+import graft.convert.merge.MergeMethod;
+import graft.convert.merge.MergeOptions;
+import graft.formats.tensor.DType;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Option;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/** How fine-tunes are merged, for {@code merge}, {@code convert} and {@code sweep}. */
+final class MergeOptionGroup {
+    /** Types by the names that Hub users know. */
+    enum Precision {
+        float32(DType.F32),
+        float16(DType.F16),
+        bfloat16(DType.BF16);
+
+        private final DType dtype;
+
+        Precision(DType dtype) {
+            this.dtype = dtype;
+        }
+    }
+
+    @Option(
+            names = "--method",
+            paramLabel = "NAME",
+            description =
+                    "task-arithmetic (default), mean, ties, dare, dare-ties, breadcrumbs, emr, fisher.")
+    String method = MergeMethod.TASK_ARITHMETIC.word();
+
+    @Option(
+            names = "--weight",
+            split = ",",
+            paramLabel = "F",
+            description =
+                    "Share of every task vector (λ), or one per fine-tune; default 0.3, and 1 where signs"
+                            + " are elected.")
+    List<Double> weight = new ArrayList<>();
+
+    @Option(
+            names = "--tensor-weight",
+            paramLabel = "PATTERN=F",
+            description = "Weight of tensors whose name matches; the first match counts.")
+    Map<String, Double> tensorWeight = new LinkedHashMap<>();
+
+    @Option(
+            names = "--merge-density",
+            paramLabel = "F",
+            description = "Share of entries that ties, dare and breadcrumbs keep.")
+    @Nullable Double density;
+
+    @Option(
+            names = "--gamma",
+            paramLabel = "F",
+            description = "Share of the largest entries that breadcrumbs drop; default 0.01.")
+    double gamma = 0.01;
+
+    @Option(
+            names = "--merge-scope",
+            paramLabel = "global|tensor",
+            description = "Trim each task vector as a whole or tensor by tensor (default).")
+    Scope scope = Scope.tensor;
+
+    /** Over what entries are trimmed. */
+    enum Scope {
+        /** The whole task vector. */
+        global,
+        /** Each tensor. */
+        tensor
+    }
+
+    @Option(names = "--merge-seed", paramLabel = "N", description = "Of dare; default 17.")
+    long seed = 17;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "float32|float16|bfloat16",
+            description = "Type of the merged tensors; default the base's.")
+    @Nullable Precision dtype;
+
+    /** Type of the merged tensors, if it is not the base's. */
+    Optional<DType> dtype() {
+        return Optional.ofNullable(dtype).map(type -> type.dtype);
+    }
+
+    /**
+     * The options, checked.
+     *
+     * @param models how many fine-tunes there are
+     */
+    MergeOptions options(int models) {
+        MergeMethod chosen =
+                MergeMethod.of(method)
+                        .orElseThrow(() ->
+                                new UsageException(
+                                        "--method " + method,
+                                        "one of "
+                                                + Arrays.stream(MergeMethod.values())
+                                                        .map(MergeMethod::word)
+                                                        .collect(Collectors.joining(", "))));
+        boolean elected =
+                chosen == MergeMethod.TIES
+                        || chosen == MergeMethod.DARE_TIES
+                        || chosen == MergeMethod.EMR;
+        if (weight.size() > 1 && weight.size() != models) {
+            throw new UsageException(
+                    "--weight has %d values for %d fine-tunes".formatted(weight.size(), models),
+                    "give one, or one per fine-tune: --weight 0.3,0.5");
+        }
+        MergeOptions defaults = MergeOptions.of(chosen, elected ? 1 : MergeOptions.DEFAULT_WEIGHT);
+        try {
+            return new MergeOptions(
+                    chosen,
+                    weight.size() == 1 ? weight.getFirst() : defaults.weight(),
+                    weight.size() > 1 ? weight : List.of(),
+                    tensorWeight,
+                    density == null ? defaults.density() : density,
+                    gamma,
+                    scope == Scope.global,
+                    false,
+                    seed);
+        } catch (IllegalArgumentException e) {
+            throw new UsageException("--" + e.getMessage(), "graft merge --help lists the ranges");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+package graft.convert.cli;
+
+import graft.convert.job.ConvertModels;
+import graft.convert.job.ConvertRequest;
+import graft.convert.ledger.Ledger;
+import graft.convert.ledger.LedgerWriter;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+
+@Command(
+        name = "sweep",
+        description = "Print the size and error that every setting of convert would give.",
+        footer = {"", "Example:", "  graft sweep tune-a tune-b --base base-model"})
+@SuppressWarnings("NullAway.Init") // picocli sets the fields
+final class SweepCommand implements Callable<Integer> {
+    @Mixin CommonOptions common = new CommonOptions();
+    @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin MergeOptionGroup merge = new MergeOptionGroup();
+    @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
+
+    @Parameters(
+            arity = "1..*",
+            paramLabel = "FINETUNE",
+            description = "Checkpoint files or folders.")
+    List<String> fineTunes;
+
+    @Option(
+            names = "--base",
+            required = true,
+            paramLabel = "REF",
+            description = "What they started from.")
+    String base;
+
+    @Override
+    public Integer call() throws Exception {
+        Printer printer = common.printer();
+        List<ConvertRequest.Source> models = new ArrayList<>();
+        for (String fineTune : fineTunes) {
+            models.add(new ConvertRequest.Source(common.path(fineTune), common.name(fineTune)));
+        }
+        var request =
+                new ConvertRequest(
+                        models,
+                        common.path(base),
+                        common.name(base),
+                        merge.options(models.size()),
+                        merge.dtype(),
+                        sparsify.options(),
+                        1,
+                        Optional.empty(),
+                        Path.of("unused"),
+                        false,
+                        true,
+                        threads.checked(),
+                        common.progress());
+        Ledger ledger = new ConvertModels().run(request);
+        printer.human(ForecastTable.of(ledger.results()));
+        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        return ExitCodes.DONE;
+    }
+}
