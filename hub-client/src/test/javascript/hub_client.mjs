@@ -1,7 +1,7 @@
 // What the interop tests ask of @huggingface/hub; see hub_client.py. One line of JSON on stdout.
 //
 //   hub_client.mjs snapshot REPO REVISION      downloads; the folder and the sha256 of every file
-//   hub_client.mjs offline  REPO COMMIT FILE   one file at a commit, with every request refused
+//   hub_client.mjs offline  REPO COMMIT FILE…  files of a commit, with every request refused
 //   hub_client.mjs upload   REPO FOLDER [pr]   creates the repository; commit, pull request
 
 import { createHash } from "node:crypto";
@@ -31,10 +31,14 @@ async function snapshot(repo, revision) {
 	return { folder, files: hashes(folder) };
 }
 
-async function offline(repo, revision, path) {
+async function offline(repo, revision, ...paths) {
 	const refuse = () => Promise.reject(new Error("offline"));
-	const file = await hub.downloadFileToCacheDir({ repo, revision, path, ...common, fetch: refuse });
-	return { file, sha256: sha256(file) };
+	const found = {};
+	for (const path of paths) {
+		const file = await hub.downloadFileToCacheDir({ repo, revision, path, ...common, fetch: refuse });
+		found[path] = sha256(file);
+	}
+	return { files: found };
 }
 
 async function upload(repo, folder, pr) {

@@ -18,42 +18,33 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.Map;
-import java.util.Random;
 
 /** {@link FakeHub} proven by the two official clients, which know the real Hub. */
 class FakeHubPeersTest {
-    private static final long SEED = 7;
-
     @TempDir Path folder;
+    PeerSite site;
     FakeHub hub;
 
     @BeforeEach
     void start() throws IOException {
-        // Small pages and parts, so that a small repository meets pagination and multipart.
-        hub =
-                FakeHub.start(
-                        folder.resolve("hub"),
-                        new FakeHub.Options().pageSize(3).multipart(300_000, 200_000));
+        site = new PeerSite(folder);
+        hub = site.hub;
     }
 
     @AfterEach
     void stop() {
-        hub.close();
+        site.close();
     }
 
     @Test
     void pythonDownloadsWhatWasCommitted() throws Exception {
-        downloadsWhatWasCommitted(PeerClient.python(), files());
+        downloadsWhatWasCommitted(PeerClient.python(), PeerSite.files());
     }
 
     @Test
     void javaScriptDownloadsWhatWasCommitted() throws Exception {
-        Map<String, byte[]> files = files();
+        Map<String, byte[]> files = PeerSite.files();
         files.remove("empty.txt"); // it asks for the first byte to learn the size
         files.remove("50%.txt"); // it does not encode the sign
         downloadsWhatWasCommitted(PeerClient.javaScript(), files);
@@ -66,14 +57,14 @@ class FakeHubPeersTest {
         repo.commit("later", Map.of("config.json", "{}".getBytes(StandardCharsets.UTF_8)));
         repo.tag("v1", commit);
 
-        JsonNode done = client.run(environment(FakeHub.WRITER), "snapshot", "acme/tiny", "v1");
+        JsonNode done = client.run(site.environment(FakeHub.WRITER), "snapshot", "acme/tiny", "v1");
 
         files.put(".gitattributes", repo.read("v1", ".gitattributes"));
-        assertThat(hashes(done.path("files"))).isEqualTo(hashes(files));
+        assertThat(PeerSite.hashes(done.path("files"))).isEqualTo(PeerSite.hashes(files));
         assertThat(done.path("folder").asText()).endsWith(commit);
-        assertThat(Files.readString(cache().resolve("models--acme--tiny/refs/v1")))
+        assertThat(Files.readString(site.cache().resolve("models--acme--tiny/refs/v1")))
                 .isEqualTo(commit);
-        assertNoTokenAtTheCdn();
+        site.assertNoTokenAtTheCdn();
     }
 
     @Test
@@ -87,13 +78,13 @@ class FakeHubPeersTest {
     }
 
     private void uploads(PeerClient client) throws Exception {
-        Map<String, byte[]> files = files();
+        Map<String, byte[]> files = PeerSite.files();
         Path local = folder.resolve("local");
         for (var file : files.entrySet()) {
             Files.createDirectories(local.resolve(file.getKey()).getParent());
             Files.write(local.resolve(file.getKey()), file.getValue());
         }
-        var environment = environment(FakeHub.WRITER);
+        var environment = site.environment(FakeHub.WRITER);
 
         JsonNode first = client.run(environment, "upload", "acme/new", local.toString());
 
@@ -121,7 +112,7 @@ class FakeHubPeersTest {
         assertThat(repo.read("refs/pr/1", "config.json"))
                 .asString(StandardCharsets.UTF_8)
                 .contains("changed");
-        assertNoTokenAtTheCdn();
+        site.assertNoTokenAtTheCdn();
     }
 
     @Test
@@ -133,7 +124,7 @@ class FakeHubPeersTest {
 
         JsonNode errors =
                 python.run(
-                        environment(""),
+                        site.environment(""),
                         "errors",
                         "acme/gated",
                         "",
@@ -162,7 +153,7 @@ class FakeHubPeersTest {
     @Test
     void pythonRecoversFromCutBodiesAndFollowsARename() throws Exception {
         PeerClient python = PeerClient.python();
-        Map<String, byte[]> files = files();
+        Map<String, byte[]> files = PeerSite.files();
         hub.create("acme/old").commit("add", files);
         hub.rename("acme/old", "acme/renamed");
         Fault cut =
@@ -172,70 +163,11 @@ class FakeHubPeersTest {
                                 .target("model.safetensors")
                                 .times(2));
 
-        JsonNode done = python.run(environment(FakeHub.READER), "snapshot", "acme/old", "main");
+        JsonNode done =
+                python.run(site.environment(FakeHub.READER), "snapshot", "acme/old", "main");
 
-        assertThat(hashes(done.path("files"))).containsAllEntriesOf(hashes(files));
+        assertThat(PeerSite.hashes(done.path("files")))
+                .containsAllEntriesOf(PeerSite.hashes(files));
         assertThat(cut.struck()).isEqualTo(2);
-    }
-
-    private Path cache() {
-        return folder.resolve("cache");
-    }
-
-    private Map<String, String> environment(String token) {
-        Map<String, String> environment = new HashMap<>();
-        environment.put("HF_ENDPOINT", hub.endpoint().toString());
-        environment.put("HF_HOME", folder.resolve("home").toString());
-        environment.put("HF_HUB_CACHE", cache().toString());
-        environment.put("HF_TOKEN", token);
-        environment.put("HF_HUB_DISABLE_XET", "1");
-        environment.put("HF_HUB_DISABLE_TELEMETRY", "1");
-        environment.put("HF_HUB_DISABLE_PROGRESS_BARS", "1");
-        environment.put("NO_PROXY", "127.0.0.1,localhost");
-        return environment;
-    }
-
-    private void assertNoTokenAtTheCdn() {
-        assertThat(hub.served())
-                .filteredOn(served -> served.call().origin() == Call.Origin.CDN)
-                .isNotEmpty()
-                .allSatisfy(served -> assertThat(served.call().header("Authorization")).isNull());
-    }
-
-    /**
-     * A multipart file, small LFS and regular ones, awkward names, an empty one, two folders deep.
-     */
-    private static Map<String, byte[]> files() {
-        var random = new Random(SEED);
-        Map<String, byte[]> files = new HashMap<>();
-        files.put("model.safetensors", bytes(random, 450_000));
-        files.put("head/deep/model.safetensors", bytes(random, 1000));
-        files.put("config.json", "{\"r\": 8}\n".getBytes(StandardCharsets.UTF_8));
-        files.put("empty.txt", new byte[0]);
-        files.put("notes/a name, with + & and é.txt", "x".getBytes(StandardCharsets.UTF_8));
-        files.put("50%.txt", "y".getBytes(StandardCharsets.UTF_8));
-        return files;
-    }
-
-    private static byte[] bytes(Random random, int n) {
-        byte[] bytes = new byte[n];
-        random.nextBytes(bytes);
-        return bytes;
-    }
-
-    private static Map<String, String> hashes(JsonNode files) {
-        Map<String, String> hashes = new HashMap<>();
-        files.properties().forEach(file -> hashes.put(file.getKey(), file.getValue().asText()));
-        return hashes;
-    }
-
-    private static Map<String, String> hashes(Map<String, byte[]> files)
-            throws NoSuchAlgorithmException {
-        Map<String, String> hashes = new HashMap<>();
-        for (var file : files.entrySet()) {
-            byte[] digest = MessageDigest.getInstance("SHA-256").digest(file.getValue());
-            hashes.put(file.getKey(), HexFormat.of().formatHex(digest));
-        }
-        return hashes;
     }
 }

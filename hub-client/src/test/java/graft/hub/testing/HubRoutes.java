@@ -122,15 +122,15 @@ final class HubRoutes {
         String id = path.get(0) + "/" + path.get(1).replaceFirst("\\.git$", "");
         if (path.get(1).endsWith(".git")) {
             String rest = String.join("/", path.subList(2, path.size()));
+            if (path.size() == 6 && rest.startsWith("info/lfs/complete/")) {
+                return lfs.complete(request, path.getLast()); // signed: asks for no token
+            }
             Place place = place(request, path, id);
             if (rest.equals("info/lfs/objects/batch")) {
                 return lfs.batch(request, place);
             }
             if (rest.equals("info/lfs/verify")) {
                 return lfs.verify(request, place);
-            }
-            if (path.size() == 6 && rest.startsWith("info/lfs/complete/")) {
-                return lfs.complete(request, path.getLast());
             }
             throw HubError.notFound();
         }
