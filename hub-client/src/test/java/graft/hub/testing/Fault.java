@@ -26,6 +26,7 @@ public final class Fault {
     private final String what;
     private final Predicate<Call> where;
     private final int times;
+    private final boolean unheard;
     private final UnaryOperator<Request> question;
     private final BiFunction<Request, Response, Response> answer;
     private final AtomicInteger struck = new AtomicInteger();
@@ -34,17 +35,31 @@ public final class Fault {
             String what,
             Predicate<Call> where,
             int times,
+            boolean unheard,
             UnaryOperator<Request> question,
             BiFunction<Request, Response, Response> answer) {
         this.what = what;
         this.where = where;
         this.times = times;
+        this.unheard = unheard;
         this.question = question;
         this.answer = answer;
     }
 
     private static Fault onAnswer(String what, BiFunction<Request, Response, Response> answer) {
-        return new Fault(what, _ -> true, Integer.MAX_VALUE, UnaryOperator.identity(), answer);
+        return new Fault(
+                what, _ -> true, Integer.MAX_VALUE, false, UnaryOperator.identity(), answer);
+    }
+
+    /** An answer in place of any work: what was asked for does not happen. */
+    private static Fault refusal(String what, HubError error, UnaryOperator<Response> headers) {
+        return new Fault(
+                what,
+                _ -> true,
+                Integer.MAX_VALUE,
+                true,
+                UnaryOperator.identity(),
+                (_, _) -> headers.apply(error.response()));
     }
 
     private static Fault onWire(String what, UnaryOperator<Response.Wire> change) {
@@ -53,7 +68,7 @@ public final class Fault {
 
     // What happens.
 
-    /** The connection closes without an answer. */
+    /** The connection closes without an answer; what was asked for is done. */
     public static Fault hangUp() {
         return onWire(
                 "hang up", w -> new Response.Wire(w.delayMillis(), 0, true, w.bytesPerSecond()));
@@ -86,6 +101,7 @@ public final class Fault {
                 "ignore Range",
                 call -> call.header("Range") != null,
                 Integer.MAX_VALUE,
+                false,
                 request -> request.without("Range"),
                 (_, response) -> response);
     }
@@ -136,31 +152,28 @@ public final class Fault {
                 });
     }
 
-    /** A status with the Hub's error body, e.g. 503. */
+    /** A status with the Hub's error body, e.g. 503, and nothing is done. */
     public static Fault status(int status) {
-        return onAnswer(
+        return refusal(
                 "status " + status,
-                (_, _) -> new HubError(status, "", "broken on purpose").response());
+                new HubError(status, "", "broken on purpose"),
+                UnaryOperator.identity());
     }
 
-    /** 429 with {@code Retry-After} in seconds. */
+    /** 429 with {@code Retry-After} in seconds, and nothing is done. */
     public static Fault tooManyRequests(int retryAfterSeconds) {
-        return onAnswer(
+        return refusal(
                 "429, Retry-After " + retryAfterSeconds,
-                (_, _) ->
-                        new HubError(429, "", "We had to rate limit you.")
-                                .response()
-                                .header("Retry-After", Integer.toString(retryAfterSeconds)));
+                new HubError(429, "", "We had to rate limit you."),
+                r -> r.header("Retry-After", Integer.toString(retryAfterSeconds)));
     }
 
     /** 429 with the Hub's {@code RateLimit} header: nothing left, the window ends in so long. */
     public static Fault rateLimit(int resetSeconds) {
-        return onAnswer(
+        return refusal(
                 "429, RateLimit t=" + resetSeconds,
-                (_, _) ->
-                        new HubError(429, "", "We had to rate limit you.")
-                                .response()
-                                .header("RateLimit", "\"resolvers\";r=0;t=" + resetSeconds));
+                new HubError(429, "", "We had to rate limit you."),
+                r -> r.header("RateLimit", "\"resolvers\";r=0;t=" + resetSeconds));
     }
 
     /** An answer's header is replaced or added. */
@@ -229,11 +242,11 @@ public final class Fault {
     }
 
     public Fault times(int n) {
-        return new Fault(what, where, n, question, answer);
+        return new Fault(what, where, n, unheard, question, answer);
     }
 
     private Fault where(String next, Predicate<Call> condition) {
-        return new Fault(next, where.and(condition), times, question, answer);
+        return new Fault(next, where.and(condition), times, unheard, question, answer);
     }
 
     /** How many calls it has struck. */
@@ -243,6 +256,11 @@ public final class Fault {
 
     boolean strikes(Call call) {
         return where.test(call) && struck.getAndIncrement() < times;
+    }
+
+    /** Whether the request must not reach the routes. */
+    boolean unheard() {
+        return unheard;
     }
 
     Request change(Request request) {
