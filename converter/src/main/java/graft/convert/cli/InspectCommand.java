@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 
@@ -32,6 +33,10 @@ import java.util.stream.Collectors;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class InspectCommand implements Callable<Integer> {
+    /** A line per module, or said in a sentence of its own. */
+    private static final Set<String> IN_JSON_ONLY =
+            Set.of("changes", "refused", "remedy", "factorBytesPerRank");
+
     @Mixin CommonOptions common = new CommonOptions();
 
     @Parameters(paramLabel = "REF", description = "File, folder, or org/name on the Hub.")
@@ -86,15 +91,23 @@ final class InspectCommand implements Callable<Integer> {
                                 types,
                                 found.parameters(),
                                 Sizes.decimal(found.bytesRead())));
-        found.facts().forEach((name, value) -> lines.add("  %-18s %s".formatted(name, value)));
-        if (found.kind() == Inspection.Kind.ADAPTER) {
-            lines.add(savings(found));
+        found.facts()
+                .forEach((name, value) -> {
+                    if (!IN_JSON_ONLY.contains(name)) {
+                        lines.add("  %-18s %s".formatted(name, value));
+                    }
+                });
+        if (found.facts().containsKey("refused")) {
+            lines.add("refused: %s".formatted(found.facts().get("refused")));
+            lines.add("help: %s".formatted(found.facts().get("remedy")));
+        } else if (found.kind() == Inspection.Kind.ADAPTER) {
+            savings(found).ifPresent(lines::add);
         }
         return String.join("\n", lines);
     }
 
     /** Exact from the header: a rank costs the same bytes whatever its factors hold. */
-    private static String savings(Inspection found) {
+    private static Optional<String> savings(Inspection found) {
         long perRank = (Long) found.facts().getOrDefault("factorBytesPerRank", 0L);
         int most =
                 ((List<?>) found.facts().getOrDefault("ranks", List.of()))
@@ -103,7 +116,9 @@ final class InspectCommand implements Callable<Integer> {
         for (int rank = most / 2; rank >= 1 && parts.size() < 3; rank /= 2) {
             parts.add("r %d → %s".formatted(rank, Sizes.decimal(perRank * rank)));
         }
-        return "factors of every module cut to: " + String.join(" · ", parts);
+        return perRank == 0 || parts.isEmpty()
+                ? Optional.empty()
+                : Optional.of("factors of every module cut to: " + String.join(" · ", parts));
     }
 
     private Map<String, Object> document(Inspection found) {

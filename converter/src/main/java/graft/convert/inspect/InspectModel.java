@@ -5,8 +5,6 @@ import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.delta.SparseTensor;
 import graft.formats.onnx.OnnxModel;
-import graft.formats.peft.AdapterConfig;
-import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.tensor.TensorInfo;
 
@@ -18,7 +16,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.TreeSet;
 
 /**
  * Tells what a path holds, and reads as much of it as that takes. Stateless, safe from any thread.
@@ -32,50 +29,14 @@ public final class InspectModel {
         if (!Files.exists(path)) {
             throw new NoSuchFileException(source, null, "no such file or folder");
         }
-        if (Files.isDirectory(path) && PeftAdapter.isAt(path)) {
-            return adapter(path, source);
-        }
         boolean deltaFile = path.endsWith(DeltaHeader.FILE_NAME);
         if (deltaFile || (Files.isDirectory(path) && DeltaReader.isAt(path))) {
             return delta(path, source);
         }
-        return path.toString().endsWith(".onnx") ? graph(path, source) : checkpoint(path, source);
-    }
-
-    private static Inspection adapter(Path path, String source) throws IOException {
-        try (var adapter = PeftAdapter.open(path)) {
-            List<TensorInfo> tensors = new ArrayList<>();
-            var ranks = new TreeSet<Integer>();
-            var scales = new TreeSet<Double>();
-            long perRank = 0;
-            for (LoraModule module : adapter.modules()) {
-                tensors.add(module.a());
-                tensors.add(module.b());
-                ranks.add(module.rank());
-                scales.add(module.scale());
-                perRank += (long) (module.in() + module.out()) * module.a().dtype().bytes();
-            }
-            tensors.addAll(adapter.others());
-            Map<String, Object> facts = new TreeMap<>();
-            facts.put("dialect", "peft");
-            facts.put("modules", adapter.modules().size());
-            facts.put("ranks", List.copyOf(ranks));
-            facts.put("scales", List.copyOf(scales));
-            facts.put("rsLoRA", adapter.config().isRankStabilised());
-            facts.put("wholeTensors", adapter.others().size());
-            facts.put("factorBytesPerRank", perRank);
-            adapter.config().baseModel().ifPresent(base -> facts.put("base", base));
-            Path config = path.resolve(AdapterConfig.FILE_NAME);
-            return new Inspection(
-                    source,
-                    Inspection.Kind.ADAPTER,
-                    List.of(AdapterConfig.FILE_NAME, PeftAdapter.WEIGHTS),
-                    Files.size(config) + Files.size(path.resolve(PeftAdapter.WEIGHTS)),
-                    Files.size(config) + adapter.headerBytes(),
-                    tensors,
-                    facts,
-                    adapter.warnings());
+        if (PeftAdapter.isAt(path)) {
+            return InspectAdapter.run(path, source);
         }
+        return path.toString().endsWith(".onnx") ? graph(path, source) : checkpoint(path, source);
     }
 
     private static Inspection delta(Path path, String source) throws IOException {

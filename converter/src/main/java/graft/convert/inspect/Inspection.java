@@ -32,7 +32,7 @@ public record Inspection(
     /** Kinds of things Graft reads. */
     public enum Kind {
         CHECKPOINT("checkpoint"),
-        ADAPTER("PEFT LoRA adapter"),
+        ADAPTER("adapter"),
         DELTA("sparse delta"),
         GRAPH("ONNX graph");
 

@@ -47,6 +47,16 @@ public final class PeftAdapter implements AutoCloseable {
         this.headerBytes = headerBytes;
     }
 
+    /**
+     * The files of the adapter at {@code path}, whether or not it can be opened: configuration, if
+     * there is one, and weights.
+     *
+     * @throws java.nio.file.NoSuchFileException if there is no adapter
+     */
+    public static List<Path> filesAt(Path path) throws IOException {
+        return AdapterFiles.of(path).all();
+    }
+
     /** Whether {@code path} looks like an adapter: by the names of files, or of tensors. */
     public static boolean isAt(Path path) {
         return AdapterFiles.find(path).isPresent();
