@@ -173,11 +173,18 @@ public final class PeftAdapter implements AutoCloseable {
     }
 
     /**
-     * Refuses an adapter that holds anything but plain low-rank modules and whole tensors.
+     * Refuses an adapter that holds anything but plain low-rank modules and whole tensors, or is
+     * not of peft's dialect.
      *
      * @param verb what was asked for, such as {@code graft reduce}
      */
     public void checkLowRankOnly(String verb) throws UnsupportedFeatureException {
+        if (!(dialect instanceof PeftNames)) {
+            throw new UnsupportedFeatureException(
+                    weights.spot(),
+                    "%s does not handle the dialect %s".formatted(verb, dialect.word()),
+                    "merge the adapter into its base first (graft apply)");
+        }
         for (AdapterChange change : changes) {
             boolean plain =
                     switch (change) {
