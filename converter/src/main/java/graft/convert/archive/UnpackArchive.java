@@ -71,7 +71,7 @@ public final class UnpackArchive {
                         if (!request.salvage()) {
                             throw e;
                         }
-                        Files.delete(target);
+                        Files.deleteIfExists(target);
                         failures.add(e.getMessage());
                     }
                 }

@@ -1,5 +1,6 @@
 package graft.convert.cli;
 
+import graft.formats.FileSpot;
 import graft.formats.archive.ArchiveFile;
 import graft.formats.archive.ArchiveReader;
 import graft.formats.archive.Manifest;
@@ -36,10 +37,18 @@ final class ArchiveListing {
             for (Manifest.Base base : manifest.bases()) {
                 printer.human(
                         "needs %s of %s, SHA-256 %s"
-                                .formatted(base.path(), base.name(), base.sha256()));
+                                .formatted(
+                                        FileSpot.quote(base.path()),
+                                        FileSpot.quote(base.name()),
+                                        base.sha256()));
             }
             manifest.origins()
-                    .forEach((top, facts) -> printer.human("%s/ from %s".formatted(top, facts)));
+                    .forEach((top, facts) ->
+                            printer.human(
+                                    "%s from %s"
+                                            .formatted(
+                                                    FileSpot.quote(top),
+                                                    FileSpot.quote(facts.toString()))));
             for (ArchiveFile file : manifest.files()) {
                 printer.human(
                         "  %9s %9s  %s"

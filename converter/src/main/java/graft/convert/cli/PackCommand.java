@@ -63,13 +63,13 @@ final class PackCommand implements Callable<Integer> {
         Printer printer = common.printer();
         List<Path> paths = new ArrayList<>();
         for (String source : sources) {
-            paths.add(Refs.local(source));
+            paths.add(common.path(source));
         }
         var request =
                 new PackRequest(
                         paths,
-                        base == null ? Optional.empty() : Optional.of(Refs.local(base)),
-                        base == null ? "" : base,
+                        base == null ? Optional.empty() : Optional.of(common.path(base)),
+                        base == null ? "" : common.name(base),
                         output,
                         force,
                         threads.checked(),

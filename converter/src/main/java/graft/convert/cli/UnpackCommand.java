@@ -62,11 +62,11 @@ final class UnpackCommand implements Callable<Integer> {
                     new UnpackArchive()
                             .run(
                                     new UnpackRequest(
-                                            Refs.local(archive),
+                                            common.path(archive),
                                             archive,
                                             base == null
                                                     ? Optional.empty()
-                                                    : Optional.of(Refs.local(base)),
+                                                    : Optional.of(common.path(base)),
                                             members,
                                             write.output,
                                             write.force,

@@ -85,7 +85,7 @@ final class VerifyCommand implements Callable<Integer> {
                         .run(
                                 path,
                                 source,
-                                base == null ? Optional.empty() : Optional.of(Refs.local(base)),
+                                base == null ? Optional.empty() : Optional.of(common.path(base)),
                                 threads.checked(),
                                 common.progress());
         failures.addAll(result.failures());

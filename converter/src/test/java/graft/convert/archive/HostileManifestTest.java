@@ -53,6 +53,7 @@ class HostileManifestTest {
                     [[100000,"bytes"]]      | [[100000,"bytes",0,0]]    | refers beyond the end
                     [[100000,"bytes"]]      | [[-100000,"bytes"]]       | no integer from 0
                     "storage":"plain"       | "storage":"cursed"        | an unknown storage
+                    "bytes":100000          | "bytes":9223372036854775807 | bytes, 100000 in runs
                     "version":1             | "version":2               | archive format version 2
                     "block_bytes":1048576   | "block_bytes":1048577     | blocks of 1048577 bytes
                     "bases":[]              | "bases":{}                | has no list bases

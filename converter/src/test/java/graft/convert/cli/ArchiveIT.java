@@ -60,7 +60,8 @@ class ArchiveIT {
                     .isEqualTo(-1);
         }
         var inspected = graft.run("inspect", "tuned.tar");
-        assertThat(inspected.out()).contains("needs model.safetensors of ", "fft-spam/config.json");
+        assertThat(inspected.out())
+                .contains("needs 'model.safetensors' of ", "fft-spam/config.json");
         var again = graft.run("pack", base, "-o", "tuned.tar");
         assertThat(again.code()).isEqualTo(73);
     }

@@ -40,9 +40,6 @@ final class ManifestReader {
         return Arrays.equals(bytes, at, end, hash, 0, hash.length);
     }
 
-    /**
-     * @param archiveBytes size of the archive as it should be at least
-     */
     static Manifest read(FileSpot spot, byte[] bytes) throws IOException {
         return new ManifestReader(spot).manifest(bytes, spot);
     }
@@ -116,8 +113,7 @@ final class ManifestReader {
         }
         BlockTable blocks = blocks(path, json.text(from, "blocks"));
         if (sum != bytes
-                || (bytes + ArchiveLayout.BLOCK_BYTES - 1) / ArchiveLayout.BLOCK_BYTES
-                        > blocks.size()
+                || bytes > (long) blocks.size() * ArchiveLayout.BLOCK_BYTES
                 || ArchiveFile.blocks(runs) != blocks.size()) {
             throw json.problem(
                     "%s has %d bytes, %d in runs, in %d blocks"
