@@ -70,6 +70,7 @@ final class ExitCodes {
             case AccessDeniedException _ -> CANNOT_WRITE;
             case InterruptedIOException _ -> INTERRUPTED;
             case IOException _ -> IO_FAILED;
+            case InternalError _ -> IO_FAILED; // how the JVM reports a mapped page that is gone
             case LinkageError _, OutOfMemoryError _ -> NO_RUNTIME;
             default -> OUR_BUG;
         };
@@ -100,6 +101,7 @@ final class ExitCodes {
             case AccessDeniedException e -> e.getFile() + ": permission denied";
             case FileSystemException e ->
                     e.getFile() + ": " + (e.getReason() == null ? "failed" : e.getReason());
+            case InternalError _ -> "a file was cut short while it was read, or its disk failed";
             default ->
                     error.getMessage() == null || of(error) == OUR_BUG
                             ? error.toString()
@@ -120,6 +122,7 @@ final class ExitCodes {
             case AccessDeniedException _ -> "check the permissions of the file and its folder";
             case InterruptedIOException _ -> "nothing was left under the final name; run it again";
             case IOException _ -> "check the disk (space, health) and run it again";
+            case InternalError _ -> "leave the inputs alone and run it again";
             case OutOfMemoryError _ ->
                     "give the heap more room, for example GRAFT_JAVA_OPTS=-Xmx2g";
             case LinkageError _ -> "try --kernel ejml, which needs no native library";
