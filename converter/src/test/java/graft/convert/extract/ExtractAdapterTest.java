@@ -128,6 +128,36 @@ class ExtractAdapterTest {
         assertThat(folder).isEmptyDirectory();
     }
 
+    /** deltatensors cannot read its own file where base and fine-tune are cut into other shards. */
+    @Test
+    void shardsOfTheFineTuneDoNotMatter() throws IOException {
+        var random = new Random(3);
+        float[] q = gaussian(random, 1200);
+        float[] k = gaussian(random, 1600);
+        Path before = folder.resolve("base.safetensors");
+        write(before, Map.of("a.q.weight", q, "a.k.weight", k));
+        float[] newQ = gaussian(random, 1200);
+        float[] newK = gaussian(random, 1600);
+        Path whole = folder.resolve("tuned.safetensors");
+        write(whole, Map.of("a.q.weight", newQ, "a.k.weight", newK));
+        Path sharded = Files.createDirectory(folder.resolve("sharded"));
+        String one = "model-00001-of-00002.safetensors";
+        String two = "model-00002-of-00002.safetensors";
+        write(sharded.resolve(one), Map.of("a.q.weight", newQ));
+        write(sharded.resolve(two), Map.of("a.k.weight", newK));
+        Files.writeString(
+                sharded.resolve("model.safetensors.index.json"),
+                """
+                {"metadata": {"total_size": 11200},
+                 "weight_map": {"a.q.weight": "%s", "a.k.weight": "%s"}}
+                """
+                        .formatted(one, two));
+        run(before, whole, new RankRule.Fixed(4), 4, folder.resolve("o1"));
+        run(before, sharded, new RankRule.Fixed(4), 4, folder.resolve("o2"));
+        assertThat(folder.resolve("o1/adapter_model.safetensors"))
+                .hasSameBinaryContentAs(folder.resolve("o2/adapter_model.safetensors"));
+    }
+
     @Test
     void whatAProfileCannotHoldIsRefusedUnlessLeftOut() throws IOException {
         Path out = folder.resolve("out");
