@@ -11,9 +11,11 @@ import graft.convert.lowrank.CutFigures;
 import graft.convert.lowrank.ModelCard;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
+import graft.formats.peft.AdapterProfile;
 import graft.formats.peft.WholeTensor;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -28,7 +30,8 @@ public final class ReduceAdapter {
     /**
      * @return what was kept and lost; with {@code dryRun} before rounding, and nothing is written
      * @throws ConversionException.NothingMatched if the rule drops every module
-     * @throws ConversionException.UnusableValues if a factor holds NaN or infinity
+     * @throws ConversionException.UnusableValues if a factor holds NaN or infinity, or the
+     *     profile's readers stop at something beside the factors
      * @throws ConversionException.BaseMismatch if adapters do not fit each other, or the base
      * @throws ConversionException.CheckFailed if a tolerance cannot be met
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
@@ -61,6 +64,12 @@ public final class ReduceAdapter {
             AdapterCut.Policy policy =
                     request.policy().withProfile(sum.profile(request.policy().profile()));
             List<WholeTensor> others = request.factorsOnly() ? List.of() : sum.others();
+            if (policy.profile() == AdapterProfile.gguf && !others.isEmpty()) {
+                throw new ConversionException.UnusableValues(
+                        "%s replaces %s whole, and llama.cpp's converter stops at such a tensor"
+                                .formatted(names(request), sum.otherNames().getFirst()),
+                        "leave such tensors out with --factors-only");
+            }
             var cut =
                     AdapterCut.plan(
                             kernel,
@@ -137,7 +146,14 @@ public final class ReduceAdapter {
         }
         Map<String, Number> totals = new TreeMap<>(CutFigures.totals(records));
         totals.put("fileBytes", cut.fileBytes());
-        return new Ledger(
-                request.command(), inputs, options, outputs, records, totals, sum.warnings());
+        List<String> warnings = new ArrayList<>(sum.warnings());
+        if (policy.profile() == AdapterProfile.uniform
+                && !request.factorsOnly()
+                && !sum.otherNames().isEmpty()) {
+            warnings.add(
+                    "%s is replaced whole: PEFT reads that, vLLM refuses it (--factors-only)"
+                            .formatted(sum.otherNames().getFirst()));
+        }
+        return new Ledger(request.command(), inputs, options, outputs, records, totals, warnings);
     }
 }

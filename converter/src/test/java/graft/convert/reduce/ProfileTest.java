@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import static java.util.Objects.requireNonNull;
 
+import graft.convert.ConversionException;
 import graft.convert.lowrank.AdapterCut;
 import graft.convert.lowrank.RankRule;
 import graft.convert.testing.Deltas;
@@ -69,6 +70,15 @@ class ProfileTest {
         assertThatThrownBy(() -> Deltas.byOneRank(out)).isInstanceOf(AssertionError.class);
         assertThatThrownBy(() -> assertSame(Deltas.byFactorsAlone(out), out, Deltas::byLlamaCpp))
                 .isInstanceOf(AssertionError.class);
+    }
+
+    @Test
+    void whatLlamaCppStopsAtIsRefused() throws IOException {
+        Path source = TESTDATA.resolve("families/mini/lora-pos");
+        assertThatThrownBy(() -> write(source, new RankRule.Fixed(4), AdapterProfile.gguf))
+                .isInstanceOf(ConversionException.UnusableValues.class)
+                .hasMessageContaining("classifier");
+        assertThat(folder).isEmptyDirectory();
     }
 
     @Test

@@ -427,7 +427,15 @@ class ReduceAdapterTest {
             Path energy = folder.resolve(task + "-energy");
             run(adapter, new RankRule.Fixed(4), Kernels.Choice.auto, 2, fixed);
             run(adapter, new RankRule.Energy(0.7), Kernels.Choice.auto, 2, energy);
-            for (Path out : List.of(fixed, energy)) {
+            Path uniform = folder.resolve(task + "-uniform");
+            var policy =
+                    new AdapterCut.Policy(
+                            new RankRule.Fixed(3), AdapterProfile.uniform, Optional.empty());
+            new ReduceAdapter()
+                    .run(
+                            ReduceRequest.of(adapter, task, policy.rule(), uniform)
+                                    .withPolicy(policy));
+            for (Path out : List.of(fixed, energy, uniform)) {
                 arguments.add(adapter.toString());
                 arguments.add(out.toString());
             }
