@@ -51,7 +51,8 @@ class CommandLineIT {
     void missingInputIs66AndLeavesNothing() throws Exception {
         var result = new GraftProcess(folder).run("reduce", "nowhere", "--rank", "4", "-o", "out");
         assertThat(result.code()).isEqualTo(66);
-        assertThat(result.errorLine()).isEqualTo("graft: nowhere: no such file or folder");
+        assertThat(result.errorLine())
+                .isEqualTo("graft: nowhere: no such file or folder, and no org/name");
         assertThat(folder).isEmptyDirectory();
     }
 

@@ -31,7 +31,7 @@ class LargeModelIT {
                     graft.run("sparsify", tuned, "--base", base, "--preset", preset, "-o", preset);
             assertThat(result.code()).as(result.err()).isZero();
             assertThat(Files.size(folder.resolve(preset + "/delta.safetensors")))
-                    .isBetween(GIGABYTE / 200, GIGABYTE / 10);
+                    .isBetween(GIGABYTE / 5000, GIGABYTE / 10);
         }
         var applied = graft.run("apply", "compact", "--base", base, "-o", "applied");
         assertThat(applied.code()).as(applied.err()).isZero();
