@@ -4,7 +4,6 @@ import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
 import java.lang.foreign.MemorySegment;
-import java.nio.DoubleBuffer;
 
 /**
  * One LoRA factor as its file stores it, times a number.
@@ -33,10 +32,10 @@ public record Factor(DType dtype, MemorySegment bytes, int rows, int columns, do
     }
 
     @Override
-    public void read(int row, int column, int count, float[] scratch, DoubleBuffer into, int at) {
+    public void read(int row, int column, int count, float[] scratch, double[] into, int at) {
         Elements.widen(dtype, bytes, (long) row * columns + column, scratch, 0, count);
         for (int i = 0; i < count; i++) {
-            into.put(at + i, scale * scratch[i]);
+            into[at + i] = scale * scratch[i];
         }
     }
 

@@ -1,7 +1,5 @@
 package graft.convert.lowrank;
 
-import java.nio.DoubleBuffer;
-
 /** A factor to read: B (out×r) or A (r×in), scale included. Safe from any thread. */
 public interface Operand {
     /** Number of rows. */
@@ -16,5 +14,5 @@ public interface Operand {
      *
      * @param scratch of at least {@code count} elements, overwritten
      */
-    void read(int row, int column, int count, float[] scratch, DoubleBuffer into, int at);
+    void read(int row, int column, int count, float[] scratch, double[] into, int at);
 }

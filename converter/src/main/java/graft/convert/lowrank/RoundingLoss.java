@@ -63,10 +63,12 @@ final class RoundingLoss {
     }
 
     private static void subtract(Matrix from, Matrix what) {
-        var values = from.values();
-        for (int i = 0; i < values.capacity(); i++) {
-            values.put(i, values.get(i) - what.values().get(i));
+        double[] values = from.toArray();
+        double[] others = what.toArray();
+        for (int i = 0; i < values.length; i++) {
+            values[i] -= others[i];
         }
+        from.fill(values);
     }
 
     double norm() {

@@ -1,6 +1,5 @@
 package graft.convert.lowrank;
 
-import java.nio.DoubleBuffer;
 import java.util.List;
 
 /**
@@ -43,7 +42,7 @@ public record Stack(List<Operand> parts, boolean sideBySide) implements Operand 
     }
 
     @Override
-    public void read(int row, int column, int count, float[] scratch, DoubleBuffer into, int at) {
+    public void read(int row, int column, int count, float[] scratch, double[] into, int at) {
         int begin = 0;
         for (Operand part : parts) {
             if (sideBySide) {

@@ -19,6 +19,9 @@ public final class Elements {
     private static final ValueLayout.OfDouble F64 =
             ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+    /** Elements copied at once: 4 KiB stay in the first cache. */
+    private static final int CHUNK = 2048;
+
     private Elements() {}
 
     /**
@@ -31,14 +34,16 @@ public final class Elements {
     public static void widen(
             DType type, MemorySegment bytes, long first, float[] into, int at, int count) {
         switch (type) {
-            case F16 -> {
-                for (int i = 0; i < count; i++) {
-                    into[at + i] = Float.float16ToFloat(bytes.get(I16, 2 * (first + i)));
-                }
-            }
-            case BF16 -> {
-                for (int i = 0; i < count; i++) {
-                    into[at + i] = Float.intBitsToFloat(bytes.get(I16, 2 * (first + i)) << 16);
+            case F16, BF16 -> {
+                short[] chunk = new short[Math.min(CHUNK, count)];
+                for (int done = 0; done < count; done += chunk.length) {
+                    int length = Math.min(chunk.length, count - done);
+                    MemorySegment.copy(bytes, I16, 2 * (first + done), chunk, 0, length);
+                    if (type == DType.F16) {
+                        widenHalf(chunk, into, at + done, length);
+                    } else {
+                        widenBrain(chunk, into, at + done, length);
+                    }
                 }
             }
             case F32 -> MemorySegment.copy(bytes, F32, 4 * first, into, at, count);
@@ -61,14 +66,16 @@ public final class Elements {
     public static void narrow(
             DType type, float[] from, int at, MemorySegment bytes, long first, int count) {
         switch (type) {
-            case F16 -> {
-                for (int i = 0; i < count; i++) {
-                    bytes.set(I16, 2 * (first + i), Float.floatToFloat16(from[at + i]));
-                }
-            }
-            case BF16 -> {
-                for (int i = 0; i < count; i++) {
-                    bytes.set(I16, 2 * (first + i), floatToBfloat16(from[at + i]));
+            case F16, BF16 -> {
+                short[] chunk = new short[Math.min(CHUNK, count)];
+                for (int done = 0; done < count; done += chunk.length) {
+                    int length = Math.min(chunk.length, count - done);
+                    if (type == DType.F16) {
+                        narrowHalf(from, at + done, chunk, length);
+                    } else {
+                        narrowBrain(from, at + done, chunk, length);
+                    }
+                    MemorySegment.copy(chunk, 0, bytes, I16, 2 * (first + done), length);
                 }
             }
             case F32 -> MemorySegment.copy(from, at, bytes, F32, 4 * first, count);
@@ -78,6 +85,30 @@ public final class Elements {
                 }
             }
             default -> throw notComputable(type);
+        }
+    }
+
+    private static void widenHalf(short[] from, float[] into, int at, int count) {
+        for (int i = 0; i < count; i++) {
+            into[at + i] = Float.float16ToFloat(from[i]);
+        }
+    }
+
+    private static void widenBrain(short[] from, float[] into, int at, int count) {
+        for (int i = 0; i < count; i++) {
+            into[at + i] = Float.intBitsToFloat(from[i] << 16);
+        }
+    }
+
+    private static void narrowHalf(float[] from, int at, short[] into, int count) {
+        for (int i = 0; i < count; i++) {
+            into[i] = Float.floatToFloat16(from[at + i]);
+        }
+    }
+
+    private static void narrowBrain(float[] from, int at, short[] into, int count) {
+        for (int i = 0; i < count; i++) {
+            into[i] = floatToBfloat16(from[at + i]);
         }
     }
 
