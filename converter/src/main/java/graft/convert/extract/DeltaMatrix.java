@@ -1,6 +1,7 @@
 package graft.convert.extract;
 
 import graft.convert.linalg.FloatMatrix;
+import graft.convert.linalg.FloatPool;
 import graft.convert.linalg.Scratch;
 import graft.convert.plan.TensorPair;
 import graft.formats.tensor.Elements;
@@ -8,6 +9,7 @@ import graft.formats.tensor.Elements;
 import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
+import java.util.List;
 
 /**
  * Δ = fine-tune − base of one tensor as a matrix: its first axis are rows, all others columns.
@@ -20,8 +22,8 @@ final class DeltaMatrix {
     /** Native memory for one Δ. */
     private static final long MOST_HELD_BYTES = 256 << 20;
 
-    /** 4 MiB of float32: large enough for BLAS to run at speed. */
-    private static final int TILE_ELEMENTS = 1 << 20;
+    /** 1 MiB of float32: both products of a tile find it in a core's cache. */
+    private static final int TILE_ELEMENTS = 1 << 18;
 
     /** Sees rows of Δ. */
     @FunctionalInterface
@@ -42,19 +44,36 @@ final class DeltaMatrix {
     private final float[] to;
     private double norm2;
 
-    /** Reads it once: to hold it, and to know its norm. */
-    DeltaMatrix(TensorPair pair, Scratch scratch) throws IOException {
+    /**
+     * Reads it once: to hold it, and to know its norm.
+     *
+     * @param memory for as many elements as {@link #heldElements} says
+     */
+    DeltaMatrix(TensorPair pair, FloatPool.Loan memory, Scratch scratch) throws IOException {
         this.pair = pair;
         this.rows = Math.toIntExact(pair.model().shape().extent(0));
         this.columns = Math.toIntExact(pair.elements() / rows);
         this.from = new float[columns];
         this.to = new float[columns];
         this.tile = scratch.floats(tileRows(), columns);
-        this.held = 4 * pair.elements() <= MOST_HELD_BYTES ? scratch.floats(rows, columns) : null;
+        this.held = isHeld(pair) ? memory.matrix(rows, columns) : null;
         for (int first = 0; first < rows; first += tileRows()) {
             int count = Math.min(tileRows(), rows - first);
             norm2 += read(first, held == null ? tile.rows(0, count) : held.rows(first, count));
         }
+    }
+
+    private static boolean isHeld(TensorPair pair) {
+        return 4 * pair.elements() <= MOST_HELD_BYTES;
+    }
+
+    /** Most elements that any of these is kept with. */
+    static long heldElements(List<TensorPair> pairs) {
+        return pairs.stream()
+                .filter(DeltaMatrix::isHeld)
+                .mapToLong(TensorPair::elements)
+                .max()
+                .orElse(0);
     }
 
     /** Most rows that a tile has. */

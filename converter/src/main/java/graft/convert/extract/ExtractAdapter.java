@@ -4,12 +4,14 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.linalg.FloatPool;
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Kernels;
 import graft.convert.linalg.Scratch;
 import graft.convert.lowrank.AdapterCut;
 import graft.convert.lowrank.Factor;
 import graft.convert.lowrank.RankRule;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
@@ -57,9 +59,12 @@ public final class ExtractAdapter {
         try (var model = Checkpoint.open(request.fineTune());
                 var base = Checkpoint.open(request.base());
                 var workers = new Workers(request.threads());
+                var hashes = new InputHashes();
                 var staged = Inputs.stage(request.output(), request.force())) {
             Difference difference = Difference.between(base, model, request);
             checkProfile(request, difference);
+            hashes.add("base", request.baseSource(), base.files());
+            hashes.add("fine-tune", request.source(), model.files());
             try (var store = new FactorFile(staged.path().resolve("factors.scratch"))) {
                 List<Found> found = find(request, kernel, workers, difference, store);
                 var plan = new Extraction(request, difference, found);
@@ -72,13 +77,19 @@ public final class ExtractAdapter {
                                 plan.parts(),
                                 plan::payload);
                 if (request.dryRun()) {
-                    return plan.ledger(base, model, cut, cut.planned(), List.of());
+                    return plan.ledger(base, model, hashes.get(), cut, cut.planned(), List.of());
                 }
                 List<TensorRecord> records = cut.write(staged.path(), plan.config(), false);
                 store.close();
                 plan.card().write(staged.path(), records, plan.wholeNames());
                 Ledger ledger =
-                        plan.ledger(base, model, cut, records, LedgerWriter.outputs(staged.path()));
+                        plan.ledger(
+                                base,
+                                model,
+                                hashes.get(),
+                                cut,
+                                records,
+                                LedgerWriter.outputs(staged.path()));
                 Map<String, Object> run = new TreeMap<>(workers.figuresSince(start));
                 run.put("kernel", kernel.name());
                 LedgerWriter.write(staged.path(), ledger, run);
@@ -127,27 +138,33 @@ public final class ExtractAdapter {
                                         .reversed()
                                         .thenComparing(Site::module))
                         .toList();
+        List<TensorPair> pairs = largestFirst.stream().map(Site::pair).toList();
         request.progress()
                 .phase(
                         "extract from %d tensors".formatted(largestFirst.size()),
-                        TensorPair.bytes(largestFirst.stream().map(Site::pair).toList()));
-        List<Found> found =
-                new ArrayList<>(
-                        workers.map(
-                                largestFirst,
-                                site -> {
-                                    Found one = find(request, kernel, site, store);
-                                    request.progress().advance(site.pair().bytes());
-                                    return one;
-                                }));
+                        TensorPair.bytes(pairs));
+        List<Found> found;
+        try (var pool = new FloatPool(DeltaMatrix.heldElements(pairs))) {
+            found =
+                    new ArrayList<>(
+                            workers.map(
+                                    largestFirst,
+                                    site -> {
+                                        Found one = find(request, kernel, site, pool, store);
+                                        request.progress().advance(site.pair().bytes());
+                                        return one;
+                                    }));
+        }
         found.sort(Comparator.comparing(one -> one.site().module()));
         return found;
     }
 
-    private static Found find(ExtractRequest request, Kernel kernel, Site site, FactorFile store)
+    private static Found find(
+            ExtractRequest request, Kernel kernel, Site site, FloatPool pool, FactorFile store)
             throws IOException {
-        try (var scratch = new Scratch()) {
-            var delta = new DeltaMatrix(site.pair(), scratch);
+        try (var scratch = new Scratch();
+                var memory = pool.take()) {
+            var delta = new DeltaMatrix(site.pair(), memory, scratch);
             if (!Double.isFinite(delta.norm2())) {
                 throw notFinite(request, site.pair());
             }

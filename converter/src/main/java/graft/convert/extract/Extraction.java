@@ -8,7 +8,6 @@ import graft.convert.lowrank.AdapterCut;
 import graft.convert.lowrank.CutFigures;
 import graft.convert.lowrank.ModelCard;
 import graft.convert.lowrank.RankRule;
-import graft.convert.plan.Inputs;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.peft.AdapterConfig;
 import graft.formats.peft.LoraModule;
@@ -80,14 +79,12 @@ record Extraction(ExtractRequest request, Difference difference, List<Found> fou
     Ledger ledger(
             Checkpoint base,
             Checkpoint model,
+            List<Ledger.Input> inputs,
             AdapterCut cut,
             List<TensorRecord> modules,
             List<Ledger.Output> outputs)
             throws IOException {
         List<TensorRecord> records = records(base, model, modules);
-        List<Ledger.Input> inputs = new ArrayList<>();
-        inputs.addAll(Inputs.of("base", request.baseSource(), base.files()));
-        inputs.addAll(Inputs.of("fine-tune", request.source(), model.files()));
         Map<String, Object> options = new TreeMap<>();
         options.put(request.policy().rule().word(), request.policy().rule().value());
         options.put("profile", request.policy().profile().name());

@@ -1,12 +1,11 @@
 package graft.convert.reduce;
 
 import graft.convert.ConversionException;
-import graft.convert.ledger.Ledger;
 import graft.convert.lowrank.AdapterCut;
 import graft.convert.lowrank.Factor;
 import graft.convert.lowrank.Operand;
 import graft.convert.lowrank.Stack;
-import graft.convert.plan.Inputs;
+import graft.convert.plan.InputHashes;
 import graft.formats.FileSpot;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.peft.AdapterChange;
@@ -416,13 +415,11 @@ final class AdapterSum implements AutoCloseable {
         return Optional.of(new WholeTensor(info, bytes));
     }
 
-    List<Ledger.Input> inputs() throws IOException {
-        List<Ledger.Input> inputs = new ArrayList<>();
+    /** Begins to hash all files. */
+    void hashInto(InputHashes hashes) {
         for (int i = 0; i < adapters.size(); i++) {
-            PeftAdapter adapter = adapters.get(i);
-            inputs.addAll(Inputs.of("adapter", sources.get(i).name(), adapter.files()));
+            hashes.add("adapter", sources.get(i).name(), adapters.get(i).files());
         }
-        return inputs;
     }
 
     /** What was accepted but should not be there, a line each. */

@@ -9,6 +9,7 @@ import graft.convert.linalg.Kernels;
 import graft.convert.lowrank.AdapterCut;
 import graft.convert.lowrank.CutFigures;
 import graft.convert.lowrank.ModelCard;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.peft.AdapterProfile;
@@ -56,7 +57,9 @@ public final class ReduceAdapter {
         long start = System.nanoTime();
         Kernel kernel = Kernels.select(request.kernel());
         try (var sum = AdapterSum.open(request.command(), request.sources());
-                var workers = new Workers(request.threads())) {
+                var workers = new Workers(request.threads());
+                var hashes = new InputHashes()) {
+            sum.hashInto(hashes);
             Map<String, Double> weights =
                     request.base().isPresent()
                             ? BaseNorms.of(request.base().get(), sum.moduleNames(), workers)
@@ -80,7 +83,7 @@ public final class ReduceAdapter {
                             kept -> sum.beside(others, kept));
             sum.checkBiasesKept(cut.modules());
             if (request.dryRun()) {
-                return ledger(request, policy, sum, cut, cut.planned(), List.of());
+                return ledger(request, policy, sum, hashes, cut, cut.planned(), List.of());
             }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
@@ -100,6 +103,7 @@ public final class ReduceAdapter {
                                 request,
                                 policy,
                                 sum,
+                                hashes,
                                 cut,
                                 records,
                                 LedgerWriter.outputs(staged.path()));
@@ -131,11 +135,12 @@ public final class ReduceAdapter {
             ReduceRequest request,
             AdapterCut.Policy policy,
             AdapterSum sum,
+            InputHashes hashes,
             AdapterCut cut,
             List<TensorRecord> records,
             List<Ledger.Output> outputs)
             throws IOException {
-        List<Ledger.Input> inputs = sum.inputs();
+        List<Ledger.Input> inputs = hashes.get();
         Map<String, Object> options = new TreeMap<>();
         options.put(request.policy().rule().word(), request.policy().rule().value());
         options.put("profile", policy.profile().name());

@@ -1,0 +1,55 @@
+package graft.convert.plan;
+
+import graft.convert.ledger.Ledger;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/**
+ * Ledger entries of input files, hashed on a thread of their own while the work runs: of gigabytes
+ * that is seconds, in which one core would do nothing. Confined to the thread that made it.
+ */
+public final class InputHashes implements AutoCloseable {
+    private final ExecutorService thread =
+            Executors.newSingleThreadExecutor(
+                    Thread.ofPlatform().name("graft-hash").daemon().factory());
+    private final List<Future<List<Ledger.Input>>> parts = new ArrayList<>();
+
+    /** Begins to hash; see {@link Inputs#of}. */
+    public void add(String role, String source, List<Path> files) {
+        parts.add(thread.submit(() -> Inputs.of(role, source, files)));
+    }
+
+    /**
+     * All entries in the order of {@link #add}; waits for them.
+     *
+     * @throws IOException if a file cannot be read
+     */
+    public List<Ledger.Input> get() throws IOException {
+        List<Ledger.Input> inputs = new ArrayList<>();
+        for (Future<List<Ledger.Input>> part : parts) {
+            try {
+                inputs.addAll(part.get());
+            } catch (ExecutionException e) {
+                throw e.getCause() instanceof IOException cause ? cause : new IOException(e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new InterruptedIOException("interrupted");
+            }
+        }
+        return inputs;
+    }
+
+    /** Starts no further file; one that is being read is read to its end. */
+    @Override
+    public void close() {
+        thread.shutdownNow();
+    }
+}
