@@ -5,7 +5,6 @@ import graft.formats.onnx.ExternalDataWriter;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
-import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
@@ -322,11 +321,18 @@ public final class ExportGraph {
                 .addAttribute(GraphEditor.integer("to", ExternalDataWriter.typeNumber(type)));
     }
 
-    /** What an initializer is stored as: vectors and scalars stay as they are. */
+    /** Whether an initializer is stored in another type: vectors and scalars stay as they are. */
+    boolean isNarrowed(TensorInfo info) {
+        return storage.isPresent()
+                && info.dtype() == DType.F32
+                && storage.get() != DType.F32
+                && info.shape().rank() >= 2;
+    }
+
     private TensorInfo stored(TensorInfo info) {
-        Shape shape = info.shape();
-        boolean narrowed = storage.isPresent() && info.dtype() == DType.F32 && shape.rank() >= 2;
-        return narrowed ? new TensorInfo(info.name(), storage.get(), shape) : info;
+        return isNarrowed(info)
+                ? new TensorInfo(info.name(), storage.orElseThrow(), info.shape())
+                : info;
     }
 
     private static MemorySegment cast(

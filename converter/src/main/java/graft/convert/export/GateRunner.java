@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Runs gates in a Java process of their own, for ONNX Runtime is native: what crashes or hangs
@@ -27,6 +29,9 @@ import java.util.concurrent.TimeUnit;
 final class GateRunner {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final int NOT_ACCEPTED = 3;
+
+    private static final Pattern SIGNAL =
+            Pattern.compile("#\\s+(SIG[A-Z]+|EXCEPTION_[A-Z_]+) \\(0x");
 
     private final Duration deadline;
 
@@ -101,19 +106,20 @@ final class GateRunner {
     }
 
     private static GraphGate running(List<GraphGate> gates, Path out) throws IOException {
-        int done = (int) Files.readString(out).lines().count();
+        int done = (int) Files.readString(out).lines().filter(l -> l.startsWith("{")).count();
         return gates.get(Math.min(done, gates.size() - 1));
     }
 
     private static List<Map<String, Object>> results(
             List<GraphGate> gates, int code, String out, String err) throws IOException {
         List<Map<String, Object>> results = new ArrayList<>();
-        List<String> lines = out.lines().toList();
+        // a virtual machine that dies says so on standard output, too
+        List<String> lines = out.lines().filter(line -> line.startsWith("{")).toList();
         for (int i = 0; i < gates.size(); i++) {
             GraphGate gate = gates.get(i);
             if (i >= lines.size()) {
                 throw new ConversionException.CheckFailed(
-                        "%s: %s".formatted(gate.task(), howItEnded(code, err)),
+                        "%s: %s".formatted(gate.task(), howItEnded(code, out, err)),
                         code == NOT_ACCEPTED
                                 ? "this is a bug of Graft or of ONNX Runtime; please report it, or use --no-verify"
                                 : "the graph may be beyond this ONNX Runtime; try another mode, or --no-verify");
@@ -142,14 +148,18 @@ final class GateRunner {
         return results;
     }
 
-    private static String howItEnded(int code, String err) {
+    private static String howItEnded(int code, String out, String err) {
+        Matcher signal = SIGNAL.matcher(out);
+        if (signal.find()) { // a virtual machine that dies of a signal says which
+            return "ONNX Runtime crashed (%s)".formatted(signal.group(1));
+        }
         if (code == NOT_ACCEPTED) {
             return err.lines().filter(l -> !l.startsWith("WARNING")).findFirst().orElse("failed");
         }
-        return code == 1 || code == 3
-                ? "its check failed: " + err.lines().findFirst().orElse("no message")
-                : "ONNX Runtime crashed (%s)"
-                        .formatted(code > 128 ? "signal " + (code - 128) : "exit code " + code);
+        return code > 128
+                ? "ONNX Runtime crashed (signal %d)".formatted(code - 128)
+                : "its check ended with exit code %d: %s"
+                        .formatted(code, err.lines().findFirst().orElse("no message"));
     }
 
     private static String toJson(List<GraphGate> gates) {

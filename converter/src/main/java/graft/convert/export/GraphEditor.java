@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -31,9 +32,8 @@ final class GraphEditor {
 
     private final OnnxModel graph;
     private final Map<String, TensorProto> initializers = new HashMap<>();
-    private final Set<String> computed = new HashSet<>();
     private final Map<String, TensorProto> extra = new TreeMap<>();
-    private final List<NodeProto> first = new ArrayList<>();
+    private final Map<String, NodeProto> first = new LinkedHashMap<>();
     private final List<NodeProto.Builder> nodes = new ArrayList<>();
     private final Map<Integer, List<NodeProto>> after = new HashMap<>();
     private final List<ValueInfoProto> inputs = new ArrayList<>();
@@ -65,13 +65,14 @@ final class GraphEditor {
     }
 
     /**
-     * Adds a node of {@link #compute}.
+     * Adds a node of {@link #compute}, in the place of one that wrote the same.
      *
      * @param node whose output may have the name of an initializer, which it then replaces
      */
     void first(NodeProto.Builder node) {
-        computed.add(node.getOutput(0));
-        first.add(node.build());
+        String output = node.getOutput(0);
+        first.remove(output); // its new inputs may have been added later than the old node was
+        first.put(output, node.build());
     }
 
     static NodeProto.Builder node(String op, String name, String output, String... reads) {
@@ -144,12 +145,13 @@ final class GraphEditor {
         List<TensorProto> kept = new ArrayList<>();
         for (TensorProto tensor : graph.proto().getGraph().getInitializerList()) {
             old.add(tensor.getName());
-            if (!computed.contains(tensor.getName())) {
+            if (!first.containsKey(tensor.getName())) {
                 kept.add(initializers.getOrDefault(tensor.getName(), tensor));
             }
         }
-        edited.clearInitializer().addAllInitializer(kept).addAllInitializer(extra.values());
-        List<NodeProto> all = new ArrayList<>(first);
+        extra.values().stream().filter(t -> !first.containsKey(t.getName())).forEach(kept::add);
+        edited.clearInitializer().addAllInitializer(kept);
+        List<NodeProto> all = new ArrayList<>(first.values());
         for (int i = 0; i < nodes.size(); i++) {
             all.add(nodes.get(i).build());
             all.addAll(after.getOrDefault(i, List.of()));

@@ -213,6 +213,9 @@ final class SlotGraph {
             if (target.isCopy() || !target.isWhole()) {
                 throw noPlace(tensor, "the graph keeps it together with others");
             }
+            if (export.isNarrowed(before)) {
+                throw noPlace(tensor, "with --dtype it is stored in another type than it has");
+            }
             var slot =
                     new Slot(
                             tensor,
