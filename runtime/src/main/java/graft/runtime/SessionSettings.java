@@ -44,6 +44,7 @@ public record SessionSettings(int threads, Optional<Path> cache) {
     }
 
     OrtSession create(Path graph) throws IOException, OrtException {
+        CommandLineLimit.check();
         Path file = cache.isPresent() ? new PackedCache(cache.get(), this).packed(graph) : graph;
         try (var options = options()) {
             return OrtEnvironment.getEnvironment().createSession(file.toString(), options);
