@@ -10,6 +10,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
 
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -45,6 +46,8 @@ final class JsonValues {
             return map(value, "the manifest");
         } catch (JsonProcessingException e) {
             throw problem("the manifest is no JSON: " + e.getOriginalMessage());
+        } catch (CharConversionException e) {
+            throw problem("the manifest is no UTF-32: " + e.getMessage());
         }
     }
 

@@ -20,6 +20,7 @@ import java.io.Reader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -128,7 +129,8 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
                     kind.isNamed(shard)
                             && !shard.startsWith(".")
                             && shard.chars()
-                                    .noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
+                                    .noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ')
+                            && isPath(shard);
             if (!plain) {
                 throw ShardIndex.problem(
                         IndexRule.UNSAFE_PATH,
@@ -139,6 +141,17 @@ record ShardIndex(Path file, Map<String, String> weightMap, OptionalLong totalSi
                                         kind.name().toLowerCase(Locale.ROOT)));
             }
             return shard;
+        }
+
+        /**
+         * Not every string is a path: half a character, or one that the locale has no bytes for.
+         */
+        private boolean isPath(String shard) {
+            try {
+                return file.resolveSibling(shard).endsWith(shard);
+            } catch (InvalidPathException e) {
+                return false;
+            }
         }
 
         private OptionalLong totalSize() throws IOException {

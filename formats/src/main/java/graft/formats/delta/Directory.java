@@ -18,6 +18,7 @@ import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.ByteArrayOutputStream;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
@@ -91,6 +92,9 @@ final class Directory {
         } catch (JsonProcessingException e) {
             throw new MalformedFileException(
                     spot, "the directory is not valid JSON: " + e.getOriginalMessage());
+        } catch (CharConversionException e) {
+            throw new MalformedFileException(
+                    spot, "the directory is not valid UTF-32: " + e.getMessage());
         }
         long seed = root.path("seed").asLong();
         if (seed < 0 || seed >= CounterRandom.SEEDS) {

@@ -10,6 +10,7 @@ import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -73,11 +74,14 @@ public final class AdapterConfig {
         if (Files.size(file) > MAX_BYTES) {
             throw new LimitExceededException(spot, "%d bytes".formatted(Files.size(file)));
         }
+        byte[] bytes = Files.readAllBytes(file);
         JsonNode root;
         try {
-            root = JSON.readTree(Files.readAllBytes(file));
+            root = JSON.readTree(bytes);
         } catch (JsonProcessingException e) {
             throw new MalformedFileException(spot, "not valid JSON: " + e.getOriginalMessage());
+        } catch (CharConversionException e) {
+            throw new MalformedFileException(spot, "not valid UTF-32: " + e.getMessage());
         }
         if (!(root instanceof ObjectNode document)) {
             throw new MalformedFileException(spot, "not a JSON object");
