@@ -1,0 +1,143 @@
+package graft.convert.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+
+class ConvertIT {
+    private static final Path FAMILY = GraftProcess.testdata("families/mini");
+    private static final List<String> TASKS = List.of("debsection", "nounsense", "pos", "spam");
+
+    @TempDir Path folder;
+
+    private List<Object> command(String output, Object... more) {
+        List<Object> command = new ArrayList<>(List.of("convert"));
+        TASKS.forEach(task -> command.add(FAMILY.resolve("fft-" + task)));
+        command.addAll(List.of("--base", FAMILY.resolve("base"), "-o", output));
+        command.addAll(List.of(more));
+        return command;
+    }
+
+    /** The same bytes on one thread, on two, and after a kill in the middle. */
+    @Test
+    void killedRunGoesOnAndGivesTheSameBytes() throws Exception {
+        var graft = new GraftProcess(folder);
+        assertThat(graft.run(command("one", "-j", 1).toArray()).code()).isZero();
+        kill(command("two", "-j", 2), folder.resolve(".two.partial/.work/merged-4.json"));
+        assertThat(folder.resolve("two")).doesNotExist();
+        assertThat(folder.resolve(".two.partial")).isDirectory();
+        assertThat(graft.run(command("two", "-j", 2).toArray()).code()).isZero();
+        assertThat(contents("two")).isEqualTo(contents("one"));
+        assertThat(folder.resolve(".two.partial")).doesNotExist();
+        assertThat(folder.resolve(".two.lock")).doesNotExist();
+        assertThat(graft.run("verify", "two").code()).isZero();
+        for (String task : TASKS) {
+            Path delta = folder.resolve("two/fft-" + task + "/delta.safetensors");
+            assertThat(Files.size(delta)).as(task).isLessThan(100_000);
+        }
+        assertThat(graft.run("apply", "two/fft-pos", "-o", "applied").code()).isZero();
+        assertThat(graft.run("apply", "two/fft-pos", "--base", "two/merged", "-o", "again").code())
+                .isZero();
+        assertThat(folder.resolve("applied/model.safetensors"))
+                .hasSameBinaryContentAs(folder.resolve("again/model.safetensors"));
+    }
+
+    private void kill(List<Object> command, Path when) throws Exception {
+        List<String> words = new ArrayList<>();
+        words.add(GraftProcess.root().resolve("graft").toString());
+        command.forEach(word -> words.add(word.toString()));
+        Process process =
+                new ProcessBuilder(words)
+                        .directory(folder.toFile())
+                        .redirectErrorStream(true)
+                        .redirectOutput(folder.resolve("log").toFile())
+                        .start();
+        while (process.isAlive() && !Files.exists(when)) {
+            process.waitFor(1, TimeUnit.MILLISECONDS);
+        }
+        process.destroyForcibly().waitFor(); // the launcher is the JVM: it execs
+    }
+
+    private TreeMap<String, String> contents(String name) throws IOException {
+        var contents = new TreeMap<String, String>();
+        try (var files = Files.walk(folder.resolve(name))) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                String path = folder.resolve(name).relativize(file).toString();
+                String text =
+                        path.equals("graft.json")
+                                ? Files.readString(file).replaceAll("(?s)\"run\": \\{.*?\\}", "")
+                                : graft.formats.io.Sha256.of(file);
+                contents.put(path, text);
+            }
+        }
+        return contents;
+    }
+
+    @Test
+    void everythingExactGivesTheFineTunesBack() throws Exception {
+        var graft = new GraftProcess(folder);
+        var result =
+                graft.run(
+                        command(
+                                        "out",
+                                        "--preset",
+                                        "paper",
+                                        "--density",
+                                        "1.0",
+                                        "--dtype",
+                                        "float32")
+                                .toArray());
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(graft.run("apply", "out/fft-spam", "-o", "spam").code()).isZero();
+        assertThat(folder.resolve("spam/model.safetensors"))
+                .hasSameBinaryContentAs(FAMILY.resolve("fft-spam/model.safetensors"));
+    }
+
+    @Test
+    void modelsThatDoNotFitAreRefusedAndNothingIsLeft() throws Exception {
+        var graft = new GraftProcess(folder);
+        Path other = GraftProcess.testdata("architectures");
+        Path gpt2;
+        try (var files = Files.walk(other)) {
+            gpt2 =
+                    files.filter(file -> file.getFileName().toString().equals("model.safetensors"))
+                            .sorted()
+                            .findFirst()
+                            .orElseThrow();
+        }
+        var result =
+                graft.run(
+                        "convert",
+                        FAMILY.resolve("fft-pos"),
+                        gpt2,
+                        "--base",
+                        FAMILY.resolve("base"),
+                        "-o",
+                        "out");
+        assertThat(result.code()).isEqualTo(65);
+        assertThat(result.errorLine()).contains("do not fit", "and ", " more");
+        try (var left = Files.list(folder)) {
+            assertThat(left).isEmpty();
+        }
+    }
+
+    @Test
+    void dryRunWritesNothingAndForetellsTheSize() throws Exception {
+        var graft = new GraftProcess(folder);
+        var result = graft.run(command("out", "--dry-run").toArray());
+        assertThat(result.code()).as(result.err()).isZero();
+        assertThat(result.out()).contains("as asked", "paper, density 0.05");
+        try (var left = Files.list(folder)) {
+            assertThat(left).isEmpty();
+        }
+    }
+}
