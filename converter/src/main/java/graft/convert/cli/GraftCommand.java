@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             SparsifyCommand.class,
             MergeCommand.class,
             SweepCommand.class,
+            FrontierCommand.class,
             ApplyCommand.class,
             ExportCommand.class,
             PackCommand.class,
