@@ -11,8 +11,8 @@ import graft.hub.http.Wire;
 import graft.hub.upload.Uploads;
 
 import java.io.IOException;
-import java.net.ConnectException;
-import java.net.UnknownHostException;
+import java.io.InterruptedIOException;
+import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
@@ -44,6 +44,7 @@ import java.util.concurrent.atomic.AtomicReference;
  */
 public final class HubClient implements AutoCloseable {
     private final HubOptions options;
+    private final HubListener listener;
     private final HubCache cache;
     private final Wire wire;
     private final HubApi api;
@@ -57,6 +58,7 @@ public final class HubClient implements AutoCloseable {
     /** For tests: with another clock and other dice. */
     HubClient(HubOptions options, HubListener listener, Pacer pacer) {
         this.options = options;
+        this.listener = listener;
         this.cache = new HubCache(options.cache());
         this.wire = new Wire(options, listener, pacer);
         this.api = new HubApi(wire);
@@ -96,10 +98,26 @@ public final class HubClient implements AutoCloseable {
         var found = new AtomicReference<Snapshot>();
         try {
             Tasks.run1(() -> found.set(ask(ref, known.isEmpty())));
-        } catch (HubException.Unreachable | ConnectException | UnknownHostException e) {
-            return known.orElseThrow(() -> e);
+            return found.get();
+        } catch (HubException.Unreachable e) {
+            return fromCache(known, e);
+        } catch (HubException e) {
+            throw e;
+        } catch (IOException e) {
+            if (e instanceof InterruptedIOException && !(e instanceof SocketTimeoutException)) {
+                throw e;
+            }
+            return fromCache(known, e); // one try was enough: there is another answer
         }
-        return found.get();
+    }
+
+    private Snapshot fromCache(Optional<Snapshot> known, IOException why) throws IOException {
+        Snapshot snapshot = known.orElseThrow(() -> why);
+        listener.on(
+                new HubEvent.Warning(
+                        "the Hub cannot be reached; %s as the cache has it"
+                                .formatted(snapshot.label())));
+        return snapshot;
     }
 
     private Snapshot ask(RepoRef ref, boolean patient) throws IOException {

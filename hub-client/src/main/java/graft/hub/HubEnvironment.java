@@ -25,7 +25,9 @@ final class HubEnvironment {
     private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
     private static final Pattern VARIABLE = Pattern.compile("\\$(?:\\{(\\w+)}|(\\w+))");
     private static final long MAX_TOKEN_BYTES = 4096;
-    private static final Duration DEADLINE = Duration.ofMinutes(5);
+
+    /** Longer than the Hub's windows of rate limits, five minutes. */
+    private static final Duration DEADLINE = Duration.ofMinutes(6);
 
     private final Map<String, String> variables;
 

@@ -404,4 +404,103 @@ class HubClientTest {
                 .doesNotContain(FakeHub.WRITER);
         assertThat(options().toString()).doesNotContain(FakeHub.WRITER);
     }
+
+    @Test
+    void readOnlyCacheServesWhatItHas() throws IOException {
+        try (var client = client(options())) {
+            client.download(DownloadRequest.of(client.snapshot(TINY), FileFilter.ALL));
+        }
+        setWritable(cache(), false);
+        try (var client = client(options())) {
+            Path root = client.download(DownloadRequest.of(client.snapshot(TINY), FileFilter.ALL));
+            assertThat(root.resolve("config.json")).hasBinaryContent(CONFIG);
+        } finally {
+            setWritable(cache(), true);
+        }
+    }
+
+    private static void setWritable(Path root, boolean writable) throws IOException {
+        try (var all = Files.walk(root)) {
+            for (Path path : all.filter(Files::isDirectory).toList()) {
+                assertThat(path.toFile().setWritable(writable)).isTrue();
+            }
+        }
+    }
+
+    @Test
+    void withoutLinksTheSnapshotHoldsFiles() throws IOException {
+        try (var client = client(options().withSymlinks(false))) {
+            Path root = client.download(DownloadRequest.of(client.snapshot(TINY), FileFilter.ALL));
+            Path weights = root.resolve("sub/model.safetensors");
+            assertThat(weights).hasBinaryContent(WEIGHTS);
+            assertThat(Files.isSymbolicLink(weights)).isFalse();
+        }
+    }
+
+    @Test
+    void forcedDownloadReplacesDamage() throws IOException {
+        try (var client = client(options())) {
+            Snapshot snapshot = client.snapshot(TINY);
+            Path root = client.download(DownloadRequest.of(snapshot, FileFilter.ALL));
+            Files.write(root.resolve("config.json"), new byte[CONFIG.length]);
+            client.download(new DownloadRequest(snapshot, FileFilter.ALL, Optional.empty(), true));
+            assertThat(root.resolve("config.json")).hasBinaryContent(CONFIG);
+        }
+    }
+
+    @Test
+    void closingTheClientEndsADownload() throws Exception {
+        hub.inject(Fault.drip(100_000).on(CDN));
+        var failure = new AtomicReference<Throwable>();
+        HubClient client = client(options());
+        Snapshot snapshot = client.snapshot(TINY);
+        Thread download =
+                Thread.ofPlatform()
+                        .start(() -> {
+                            try {
+                                client.download(DownloadRequest.of(snapshot, FileFilter.ALL));
+                            } catch (Throwable e) {
+                                failure.set(e);
+                            }
+                        });
+        while (events.stream().noneMatch(e -> e instanceof HubEvent.Started)) {
+            Thread.sleep(10);
+        }
+        client.close();
+        assertThat(download.join(Duration.ofSeconds(10))).isTrue();
+        assertThat(failure.get()).isInstanceOf(InterruptedIOException.class);
+    }
+
+    @Test
+    void manyFilesAreAskedForInOneBatchAndEqualOnesSentOnce() throws IOException {
+        Path source = Files.createDirectories(folder.resolve("many"));
+        for (int i = 0; i < 30; i++) {
+            Files.write(source.resolve(i + ".safetensors"), bytes(1000, i / 2));
+        }
+        hub.forgetServed();
+        try (var client = client(options())) {
+            Uploaded done = client.upload(upload(RepoRef.parse("acme/many").orElseThrow(), source));
+            assertThat(done.files()).isEqualTo(30);
+            assertThat(done.bytesSent()).isEqualTo(15_000);
+        }
+        assertThat(hub.served())
+                .filteredOn(s -> s.call().target().contains("/objects/batch"))
+                .hasSize(1);
+        assertThat(hub.repo("acme/many").read("main", "29.safetensors")).isEqualTo(bytes(1000, 14));
+    }
+
+    @Test
+    void unreachableHubIsSaidWhenTheCacheAnswers() throws IOException {
+        try (var client = client(options())) {
+            client.download(DownloadRequest.of(client.snapshot(TINY), FileFilter.ALL));
+        }
+        hub.inject(Fault.hangUp());
+        try (var client = client(options())) {
+            assertThat(client.snapshot(TINY).files()).hasSize(4);
+        }
+        assertThat(events)
+                .anyMatch(e ->
+                        e instanceof HubEvent.Warning(String text)
+                                && text.startsWith("the Hub cannot be reached"));
+    }
 }

@@ -10,6 +10,7 @@ import graft.hub.DownloadRequest;
 import graft.hub.FileFilter;
 import graft.hub.HubClient;
 import graft.hub.HubEvent;
+import graft.hub.HubException;
 import graft.hub.HubOptions;
 import graft.hub.RepoRef;
 import graft.hub.Snapshot;
@@ -113,7 +114,12 @@ final class HubSession implements AutoCloseable {
         RepoRef exact = revised(ref);
         Snapshot known = snapshots.get(exact);
         if (known == null) {
-            known = client.snapshot(exact);
+            try {
+                known = client.snapshot(exact);
+            } catch (HubException.NotFound e) {
+                throw new HubException.NotFound(
+                        String.valueOf(e.getMessage()), "no such path here, either; " + e.help());
+            }
             snapshots.put(exact, known);
         }
         return known;

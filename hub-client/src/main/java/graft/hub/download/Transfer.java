@@ -286,20 +286,24 @@ final class Transfer {
         restart("the server ignores Range");
         Retries retries = wire.retries(origin.what());
         long most = 0;
+        int renewals = 0;
         while (partial.present() < file.bytes()) {
             if (partial.present() > 0) {
                 restart("the connection was cut, and the server ignores Range");
             }
+            HttpUrl place = origin.place();
             ByteBuffer buffer = buffers.take();
-            try (Answer answer = wire.once(Ask.content(origin.what(), origin.place()))) {
-                if (answer.status() != 200) {
-                    throw Failures.of(answer);
+            try {
+                Answer answer = wire.once(Ask.content(origin.what(), place));
+                if (answer.status() == 200) {
+                    try (answer) {
+                        origin.check(answer);
+                        checkLength(answer);
+                        most = sequential(answer.body(), buffer, retries, most);
+                    }
+                } else {
+                    renewals += refused(answer, place, renewals, retries);
                 }
-                origin.check(answer);
-                checkLength(answer);
-                most = sequential(answer.body(), buffer, retries, most);
-            } catch (HubException e) {
-                throw e;
             } catch (IOException e) {
                 retries.after(e);
             } finally {

@@ -7,6 +7,7 @@ import graft.hub.HubListener;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
 import java.nio.file.FileSystemException;
 import java.time.Duration;
 import java.util.Optional;
@@ -18,6 +19,10 @@ import java.util.Optional;
  */
 public final class Retries {
     private static final int MAX_FAILURES = 5;
+
+    /** A name that does not resolve is a typing error or a machine without a network. */
+    private static final int MAX_UNKNOWN_HOST = 2;
+
     private static final long FIRST_MILLIS = 1000;
     private static final long LONGEST_MILLIS = 8000;
 
@@ -61,7 +66,8 @@ public final class Retries {
         if (Thread.currentThread().isInterrupted()) {
             throw new InterruptedIOException("interrupted");
         }
-        again(Optional.empty(), reason(failure));
+        int most = failure instanceof UnknownHostException ? MAX_UNKNOWN_HOST : MAX_FAILURES;
+        again(Optional.empty(), reason(failure), most);
     }
 
     /**
@@ -77,7 +83,7 @@ public final class Retries {
             throw Failures.of(answer);
         }
         answer.close();
-        again(named, reason);
+        again(named, reason, MAX_FAILURES);
     }
 
     /** Whether an answer with this status may be better next time. */
@@ -88,9 +94,9 @@ public final class Retries {
         };
     }
 
-    private void again(Optional<Duration> named, String reason) throws IOException {
+    private void again(Optional<Duration> named, String reason, int most) throws IOException {
         Duration delay = named.orElseGet(this::jitter);
-        if (failures >= MAX_FAILURES || !inTime(delay)) {
+        if (failures >= most || !inTime(delay)) {
             throw new HubException.Unreachable(
                     "%s: %s (tried %d times)".formatted(what, reason, failures + 1),
                     "check the network, then run it again: what was fetched is kept");
@@ -113,7 +119,7 @@ public final class Retries {
     private String reason(IOException failure) {
         String text = failure.getMessage();
         return switch (failure) {
-            case java.net.UnknownHostException _ -> "no address for host " + texts.clean(text + "");
+            case UnknownHostException _ -> "no address for host " + texts.clean(text + "");
             case SocketTimeoutException _ -> "no answer in time";
             case javax.net.ssl.SSLException _ -> "TLS failed: " + texts.clean(text + "");
             default ->

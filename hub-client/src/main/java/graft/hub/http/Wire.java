@@ -14,6 +14,7 @@ import okhttp3.Request;
 import okhttp3.Response;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -35,6 +36,7 @@ public final class Wire implements AutoCloseable {
     private final OkHttpClient answers;
     private final OkHttpClient bodies;
     private final OkHttpClient slow;
+    private volatile boolean closed;
     private final Set<String> warned = ConcurrentHashMap.newKeySet();
 
     public Wire(HubOptions options, HubListener listener, Pacer pacer) {
@@ -107,7 +109,7 @@ public final class Wire implements AutoCloseable {
         HttpUrl url = ask.url();
         Response described = null;
         for (int hop = 0; hop <= Redirect.MAX_HOPS; hop++) {
-            Response response = client(ask).newCall(request(ask, url)).execute();
+            Response response = execute(ask, url);
             warnings(response);
             if (!Redirect.isOne(response) || stopsAt(ask, response)) {
                 return new Answer(ask, response, described, texts);
@@ -120,6 +122,19 @@ public final class Wire implements AutoCloseable {
             }
         }
         throw Redirect.refused(ask, "in circles");
+    }
+
+    private Response execute(Ask ask, HttpUrl url) throws IOException {
+        try {
+            if (!closed) {
+                return client(ask).newCall(request(ask, url)).execute();
+            }
+        } catch (IOException e) {
+            if (!closed) {
+                throw e;
+            }
+        }
+        throw new InterruptedIOException("the client was closed");
     }
 
     private boolean stopsAt(Ask ask, Response response) throws HubException {
@@ -168,6 +183,7 @@ public final class Wire implements AutoCloseable {
 
     @Override
     public void close() {
+        closed = true;
         answers.dispatcher().cancelAll();
         answers.connectionPool().evictAll();
     }

@@ -18,8 +18,8 @@ import okhttp3.MediaType;
 import okhttp3.RequestBody;
 
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.TreeMap;
 
 /** Content by git-lfs's batch protocol, with the Hub's multipart extension. */
@@ -38,11 +38,16 @@ final class LfsUpload {
         this.repo = repo;
     }
 
-    /** Asks where one object goes and sends it there; returns the bytes that moved. */
-    long send(LocalFile file, String sha256) throws IOException {
+    /** Sends an object where {@code instruction} says; returns the bytes that moved. */
+    long send(LocalFile file, String sha256, JsonNode instruction) throws IOException {
         String what = repo.id() + ": " + file.path();
-        JsonNode object = batch(what, file, sha256);
-        JsonNode actions = object.path("actions");
+        if (instruction.has("error")) {
+            throw new HubException.Conflict(
+                    "%s: the Hub does not take it (code %d)"
+                            .formatted(what, instruction.path("error").path("code").asInt()),
+                    "see the limits of the repository on the Hub");
+        }
+        JsonNode actions = instruction.path("actions");
         JsonNode upload = actions.path("upload");
         if (!upload.isObject()) {
             return 0; // the Hub has this content
@@ -63,11 +68,18 @@ final class LfsUpload {
         return file.bytes();
     }
 
-    private JsonNode batch(String what, LocalFile file, String sha256) throws IOException {
+    /**
+     * Asks where objects go, in one request.
+     *
+     * @param files of distinct content, with their SHA-256
+     * @return what the Hub says of each, by SHA-256
+     */
+    Map<String, JsonNode> batch(Map<LocalFile, String> files) throws IOException {
         ObjectNode batch = Json.MAPPER.createObjectNode();
         batch.put("operation", "upload");
         batch.putArray("transfers").add("basic").add("multipart");
-        batch.putArray("objects").add(identity(file, sha256));
+        ArrayNode objects = batch.putArray("objects");
+        files.forEach((file, sha256) -> objects.add(identity(file, sha256)));
         batch.put("hash_algo", "sha256");
         batch.putObject("ref").put("name", repo.revisionOrMain());
         HttpUrl url =
@@ -76,22 +88,22 @@ final class LfsUpload {
                         .addPathSegment(repo.name() + ".git")
                         .addPathSegments("info/lfs/objects/batch")
                         .build();
+        String what = repo.id() + ": upload of %d files".formatted(files.size());
         Ask ask =
                 Ask.post(what, url, body(LFS, batch))
                         .with("Accept", "application/vnd.git-lfs+json");
+        Map<String, JsonNode> instructions = new HashMap<>();
         try (Answer answer = wire.send(ask)) {
-            JsonNode object = Json.parse(answer).path("objects").path(0);
-            if (object.has("error")) {
-                throw new HubException.Conflict(
-                        "%s: the Hub does not take it (code %d)"
-                                .formatted(what, object.path("error").path("code").asInt()),
-                        "see the limits of the repository on the Hub");
+            for (JsonNode object : Json.parse(answer).path("objects")) {
+                instructions.put(object.path("oid").asText(), object);
             }
-            if (!object.path("oid").asText().equals(sha256)) {
-                throw broken(what, "is about another object");
-            }
-            return object;
         }
+        for (var file : files.entrySet()) {
+            if (!instructions.containsKey(file.getValue())) {
+                throw broken(what, "leaves out " + file.getKey().path());
+            }
+        }
+        return instructions;
     }
 
     private static ObjectNode identity(LocalFile file, String sha256) {
@@ -164,17 +176,5 @@ final class LfsUpload {
         return new HubException.Corrupted(
                 "%s: the server's upload instruction %s".formatted(what, problem),
                 "nothing was committed; check HF_ENDPOINT");
-    }
-
-    /** Files with equal content are sent once. */
-    static List<LocalFile> distinct(List<LocalFile> files, java.util.Map<LocalFile, String> hash) {
-        List<LocalFile> distinct = new ArrayList<>();
-        var seen = new java.util.HashSet<String>();
-        for (LocalFile file : files) {
-            if (seen.add(hash.get(file))) {
-                distinct.add(file);
-            }
-        }
-        return distinct;
     }
 }

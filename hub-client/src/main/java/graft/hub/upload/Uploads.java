@@ -33,10 +33,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -47,6 +50,10 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class Uploads {
     private static final MediaType JSON = MediaType.get("application/json");
     private static final int MAX_PREUPLOAD_FILES = 256;
+
+    /** Signed addresses expire, so no more are asked for than are used soon. */
+    private static final int MAX_BATCH_FILES = 100;
+
     private static final int SAMPLE_BYTES = 512;
     private static final long MAX_IGNORE_BYTES = 1 << 20;
 
@@ -219,27 +226,47 @@ public final class Uploads {
         }
     }
 
+    /** Content that several files share is sent once. */
     private long sendContent(RepoRef repo, Map<LocalFile, String> lfs) throws IOException {
-        List<LocalFile> distinct = LfsUpload.distinct(List.copyOf(lfs.keySet()), lfs);
-        long bytes = distinct.stream().mapToLong(LocalFile::bytes).sum();
+        Map<LocalFile, String> distinct = new LinkedHashMap<>(lfs);
+        Set<String> seen = new HashSet<>();
+        distinct.values().removeIf(sha256 -> !seen.add(sha256));
+        long bytes = distinct.keySet().stream().mapToLong(LocalFile::bytes).sum();
         listener.on(new HubEvent.Planned(distinct.size(), bytes));
         var upload = new LfsUpload(wire, listener, repo);
         var sent = new AtomicLong();
+        Map<LocalFile, String> some = new LinkedHashMap<>();
+        for (var file : distinct.entrySet()) {
+            some.put(file.getKey(), file.getValue());
+            if (some.size() == MAX_BATCH_FILES) {
+                send(upload, some, sent);
+                some.clear();
+            }
+        }
+        if (!some.isEmpty()) {
+            send(upload, some, sent);
+        }
+        return sent.get();
+    }
+
+    private void send(LfsUpload upload, Map<LocalFile, String> files, AtomicLong sent)
+            throws IOException {
+        Map<String, JsonNode> instructions = upload.batch(files);
         var slots = new Semaphore(options.maxWorkers());
         var tasks = new Tasks();
-        for (LocalFile file : distinct) {
-            String sha256 = String.valueOf(lfs.get(file));
+        for (var file : files.entrySet()) {
+            String sha256 = file.getValue();
+            JsonNode instruction = Objects.requireNonNull(instructions.get(sha256));
             tasks.fork(() -> {
                 slots.acquireUninterruptibly();
                 try {
-                    sent.addAndGet(upload.send(file, sha256));
+                    sent.addAndGet(upload.send(file.getKey(), sha256, instruction));
                 } finally {
                     slots.release();
                 }
             });
         }
         tasks.join();
-        return sent.get();
     }
 
     /**
