@@ -54,6 +54,24 @@ class DependencyTest {
                             "java..", "org.jspecify..", "ai.onnxruntime..", "graft.runtime..");
 
     @ArchTest
+    static final ArchRule onlyTheHubUsesTheWire =
+            noClasses()
+                    .that()
+                    .resideOutsideOfPackage("graft.hub..")
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAnyPackage("okhttp3..", "okio..", "kotlin..");
+
+    @ArchTest
+    static final ArchRule theCacheKnowsNoNetwork =
+            noClasses()
+                    .that()
+                    .resideInAPackage("graft.hub.cache..")
+                    .should()
+                    .dependOnClassesThat()
+                    .resideInAnyPackage("okhttp3..", "okio..", "graft.hub.download..");
+
+    @ArchTest
     static final ArchRule tensorsAndFilesKnowNoFormat =
             classes()
                     .that()

@@ -18,9 +18,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /** Options that every verb shares, and the printer they configure. */
-final class CommonOptions {
+final class CommonOptions implements AutoCloseable {
     /** What goes to standard output. */
     enum Format {
         /** {@code human}; kept apart so that a script can say it does not care. */
@@ -104,6 +106,19 @@ final class CommonOptions {
         return input;
     }
 
+    /**
+     * As {@link #path} for a reader that touches only the tensors that {@code wanted} names: of a
+     * model on the Hub no more than these are fetched. Valid until {@link #close}.
+     */
+    Path tensors(String ref, Predicate<String> wanted) throws IOException {
+        Optional<RepoRef> repo = Refs.remote(ref);
+        if (repo.isEmpty()) {
+            return notReplaced(Refs.local(ref));
+        }
+        checkOutput();
+        return hub().fetchTensors(repo.get(), wanted);
+    }
+
     /** Before a long download, not after it: the use case checks again. */
     private void checkOutput() throws ConversionException {
         OptionSpec output = spec.findOption("--output");
@@ -135,14 +150,30 @@ final class CommonOptions {
      */
     boolean announcesDownload(Path output, List<String> refs, @Nullable String base)
             throws IOException {
-        List<RepoRef> remote = new ArrayList<>();
-        for (String ref : refs) {
-            Refs.remote(ref).ifPresent(remote::add);
-        }
+        List<String> all = new ArrayList<>(refs);
         if (base != null) {
-            Refs.remote(base).ifPresent(remote::add);
+            all.add(base);
         }
-        return !remote.isEmpty() && hub().announceDownload(remote, output);
+        List<RepoRef> remote = new ArrayList<>();
+        long localBytes = 0;
+        for (String ref : all) {
+            Optional<RepoRef> repo = Refs.remote(ref);
+            repo.ifPresent(remote::add);
+            if (repo.isEmpty()) {
+                localBytes += size(Refs.local(ref));
+            }
+        }
+        return !remote.isEmpty() && hub().announceDownload(remote, localBytes, output);
+    }
+
+    private static long size(Path path) throws IOException {
+        long bytes = 0;
+        try (Stream<Path> files = Files.walk(path)) {
+            for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
+                bytes += Files.size(file);
+            }
+        }
+        return bytes;
     }
 
     /** The Hub, for this run. */
@@ -172,5 +203,13 @@ final class CommonOptions {
         throw new UsageException(
                 "'%s' is no model: Graft does not read datasets or spaces".formatted(ref),
                 "name a model repository: org/name");
+    }
+
+    /** Ends what this run opened at the Hub. */
+    @Override
+    public void close() throws IOException {
+        if (hub != null) {
+            hub.close();
+        }
     }
 }

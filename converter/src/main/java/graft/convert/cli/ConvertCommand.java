@@ -93,6 +93,10 @@ final class ConvertCommand implements Callable<Integer> {
             throw new UsageException("--energy " + energy, "--energy takes a share such as 0.95");
         }
         Path target = output == null ? Path.of("unused") : output;
+        int cores = threads.checked();
+        if (dryRun && common.announcesDownload(target, sources, base)) {
+            return ExitCodes.DONE;
+        }
         List<ConvertRequest.Source> models = new ArrayList<>();
         for (String source : sources) {
             models.add(new ConvertRequest.Source(common.path(source), common.name(source)));
@@ -111,7 +115,7 @@ final class ConvertCommand implements Callable<Integer> {
                         target,
                         force,
                         dryRun,
-                        threads.checked(),
+                        cores,
                         common.progress());
         Ledger ledger = new ConvertModels().run(request);
         ledger.warnings().forEach(warning -> printer.note("note: " + warning));

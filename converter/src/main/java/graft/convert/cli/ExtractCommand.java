@@ -80,14 +80,18 @@ final class ExtractCommand implements Callable<Integer> {
         if (most == 0) {
             most = rule instanceof RankRule.Fixed(int rank) ? rank : DEFAULT_MOST;
         }
+        int cores = threads.checked();
+        if (dryRun && common.announcesDownload(write.output, List.of(fineTune), base)) {
+            return ExitCodes.DONE;
+        }
         Ledger ledger =
                 new ExtractAdapter()
                         .run(
                                 new ExtractRequest(
-                                        Refs.local(fineTune),
-                                        fineTune,
-                                        Refs.local(base),
-                                        base,
+                                        common.path(fineTune),
+                                        common.name(fineTune),
+                                        common.path(base),
+                                        common.name(base),
                                         policy,
                                         most,
                                         embeddings,
@@ -95,7 +99,7 @@ final class ExtractCommand implements Callable<Integer> {
                                         write.output,
                                         write.force,
                                         dryRun,
-                                        threads.checked(),
+                                        cores,
                                         adapter.kernel,
                                         common.progress()));
         List<TensorRecord> modules =

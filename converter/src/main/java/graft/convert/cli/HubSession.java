@@ -4,7 +4,7 @@ import graft.convert.inspect.InspectModel;
 import graft.convert.inspect.Inspection;
 import graft.convert.plan.Progress;
 import graft.convert.remote.ModelFiles;
-import graft.convert.remote.RemoteHeaders;
+import graft.convert.remote.RemoteModel;
 import graft.hub.DownloadPlan;
 import graft.hub.DownloadRequest;
 import graft.hub.FileFilter;
@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /**
  * The Hub, as one run of a verb sees it. Made when the first REF turns out to be there, so that
@@ -38,6 +39,7 @@ final class HubSession implements AutoCloseable {
     private final Progress progress;
     private final @Nullable String revision;
     private final Map<RepoRef, Snapshot> snapshots = new HashMap<>();
+    private final List<RemoteModel> opened = new ArrayList<>();
     private @Nullable RepoRef revised;
 
     private HubSession(
@@ -133,6 +135,30 @@ final class HubSession implements AutoCloseable {
         return folder.isEmpty() ? root : root.resolve(folder);
     }
 
+    /**
+     * Downloads of what {@code ref} names the tensors that {@code wanted} names, if that is the
+     * smaller part of it; else all of it, which then stays in the cache.
+     *
+     * @return a model of which only these tensors may be read; gone after {@link #close}
+     */
+    Path fetchTensors(RepoRef ref, Predicate<String> wanted) throws IOException {
+        Snapshot snapshot = snapshot(ref);
+        ModelFiles files = ModelFiles.of(client, snapshot);
+        long whole = plan(ref).bytesToFetch();
+        if (whole == 0 || !files.haveHeaders()) {
+            return fetch(ref);
+        }
+        RemoteModel model = RemoteModel.headers(client, snapshot, files);
+        opened.add(model);
+        long part = model.bytesOf(wanted);
+        if (part > whole / 2) {
+            return fetch(ref);
+        }
+        progress.phase("download some tensors, " + Sizes.decimal(part), 0);
+        model.fill(wanted);
+        return model.path();
+    }
+
     /** What {@link #fetch} would do. */
     DownloadPlan plan(RepoRef ref) throws IOException {
         return client.plan(request(snapshot(ref)));
@@ -154,31 +180,34 @@ final class HubSession implements AutoCloseable {
         if (plan(ref).bytesToFetch() == 0 || !files.haveHeaders()) {
             return new InspectModel().run(fetch(ref), label);
         }
-        try (var headers = RemoteHeaders.fetch(client, snapshot, files)) {
-            return new InspectModel()
-                    .run(headers.model(), label)
-                    .withBytesRead(headers.bytesRead());
+        try (var headers = RemoteModel.headers(client, snapshot, files)) {
+            return new InspectModel().run(headers.path(), label).withBytesRead(headers.bytesRead());
         }
     }
 
     /**
      * For {@code --dry-run}: tells what the refs are and what would have to be downloaded first.
      *
+     * @param localBytes size of the other inputs: no verb writes more than all inputs together
      * @param output what would be written
      * @return whether something would; then nothing more can be said without its bytes
      */
-    boolean announceDownload(List<RepoRef> refs, Path output) throws IOException {
+    boolean announceDownload(List<RepoRef> refs, long localBytes, Path output) throws IOException {
         long bytes = 0;
-        long largest = 0;
+        long inputs = localBytes;
         List<Map<String, Object>> documents = new ArrayList<>();
         for (RepoRef ref : refs) {
-            long needed = plan(ref).bytesToFetch();
+            DownloadPlan plan = plan(ref);
+            long needed = plan.bytesToFetch();
+            inputs += plan.bytes();
             if (needed > 0) {
-                Inspection found = inspect(ref);
-                printer.human(InspectCommand.summary(found));
+                Snapshot snapshot = snapshot(ref);
+                if (ModelFiles.of(client, snapshot).haveHeaders()) { // pickles are not looked into
+                    printer.human(InspectCommand.summary(inspect(ref)));
+                }
                 bytes += needed;
-                largest = Math.max(largest, found.fileBytes());
-                documents.add(Map.of("source", found.source(), "bytesToFetch", needed));
+                String source = ref.at(snapshot.commit()).toString();
+                documents.add(Map.of("source", source, "bytesToFetch", needed));
             }
         }
         if (bytes == 0) {
@@ -191,7 +220,7 @@ final class HubSession implements AutoCloseable {
                                 Sizes.decimal(bytes),
                                 cache,
                                 Sizes.decimal(freeBytes(cache)),
-                                Sizes.decimal(largest),
+                                Sizes.decimal(inputs),
                                 output,
                                 Sizes.decimal(Runtime.getRuntime().maxMemory())));
         OutputOptions.announceDryRun(printer);
@@ -201,7 +230,7 @@ final class HubSession implements AutoCloseable {
                                 Map.of(
                                         "dryRun", true,
                                         "bytesToFetch", bytes,
-                                        "bytesOutAtMost", largest,
+                                        "bytesOutAtMost", inputs,
                                         "inputs", documents))));
         return true;
     }
@@ -240,7 +269,10 @@ final class HubSession implements AutoCloseable {
     }
 
     @Override
-    public void close() {
+    public void close() throws IOException {
+        for (RemoteModel model : opened) {
+            model.close();
+        }
         client.close();
     }
 }

@@ -61,6 +61,10 @@ final class PackCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
+        int cores = threads.checked();
+        if (dryRun && common.announcesDownload(output, sources, base)) {
+            return ExitCodes.DONE;
+        }
         List<Path> paths = new ArrayList<>();
         for (String source : sources) {
             paths.add(common.path(source));
@@ -72,7 +76,7 @@ final class PackCommand implements Callable<Integer> {
                         base == null ? "" : common.name(base),
                         output,
                         force,
-                        threads.checked(),
+                        cores,
                         dryRun,
                         common.progress());
         PackFiles.Result result = new PackFiles().run(request);

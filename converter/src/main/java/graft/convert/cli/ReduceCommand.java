@@ -20,9 +20,11 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 
 @Command(
@@ -40,7 +42,7 @@ import java.util.concurrent.Callable;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ReduceCommand implements Callable<Integer> {
-    @Mixin CommonOptions common = new CommonOptions();
+    @Mixin final CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
     @Mixin AdapterOptions adapter = new AdapterOptions();
@@ -65,6 +67,12 @@ final class ReduceCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        try (common) {
+            return run();
+        }
+    }
+
+    private int run() throws IOException {
         Printer printer = common.printer();
         var policy = adapter.policy(target.rule(adapter.minRank));
         int cores = threads.checked();
@@ -84,7 +92,11 @@ final class ReduceCommand implements Callable<Integer> {
         }
         Optional<ReduceRequest.Base> reference = Optional.empty();
         if (base != null) {
-            reference = Optional.of(new ReduceRequest.Base(common.path(base), common.name(base)));
+            reference =
+                    Optional.of(
+                            new ReduceRequest.Base(
+                                    common.tensors(base, touched(sources)::contains),
+                                    common.name(base)));
         }
         var request =
                 new ReduceRequest(
@@ -109,6 +121,17 @@ final class ReduceCommand implements Callable<Integer> {
         }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
+    }
+
+    /** The tensors of the base that the adapters change. */
+    private static Set<String> touched(List<ReduceRequest.Source> sources) throws IOException {
+        Set<String> names = new HashSet<>();
+        for (ReduceRequest.Source source : sources) {
+            try (var opened = PeftAdapter.open(source.folder())) {
+                opened.modules().forEach(module -> names.add(module.name() + ".weight"));
+            }
+        }
+        return names;
     }
 
     /** The adapters right below a folder, by name. */

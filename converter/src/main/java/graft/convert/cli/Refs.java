@@ -38,7 +38,7 @@ final class Refs {
         }
         Optional<RepoRef> repo = RepoRef.parse(ref);
         if (repo.isEmpty()) {
-            throw new NoSuchFileException(ref, null, "no such file or folder, and no org/name");
+            throw new NoSuchFileException(ref, null, "no such file or folder");
         }
         return repo;
     }

@@ -102,6 +102,13 @@ public record ModelFiles(String root, List<String> weights, List<String> small) 
         return all;
     }
 
+    /** Of the small files, those that say how the weights are laid out. */
+    List<String> layout() {
+        return small.stream()
+                .filter(name -> name.endsWith(ADAPTER_CONFIG) || name.endsWith(INDEX_ENDING))
+                .toList();
+    }
+
     /** Whether headers tell what is inside: of safetensors they do, of pickles and graphs not. */
     public boolean haveHeaders() {
         return weights.stream().allMatch(name -> name.endsWith(".safetensors"));

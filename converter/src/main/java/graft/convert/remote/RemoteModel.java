@@ -1,5 +1,7 @@
 package graft.convert.remote;
 
+import graft.formats.safetensors.SafetensorsReader;
+import graft.formats.tensor.TensorInfo;
 import graft.hub.HubClient;
 import graft.hub.HubFile;
 import graft.hub.RemoteFile;
@@ -15,20 +17,22 @@ import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
- * A remote model as a local folder of sparse files: every file has its size, but only headers and
- * small files have their bytes. Whatever reads headers alone works on it unchanged; tensor data
- * reads as zeros until {@link #fill} fetches it.
+ * A remote model as a local folder of sparse files: every file of weights has its size, but only
+ * its header has its bytes; configuration and index are whole. Whatever reads headers alone works
+ * on it unchanged; tensor data reads as zeros until {@link #fill} fetches it.
  *
  * <p>Not for several threads. {@link #close} deletes the folder.
  */
-public final class RemoteHeaders implements AutoCloseable {
+public final class RemoteModel implements AutoCloseable {
     /** Enough for the headers of most files in one request. */
     private static final int FIRST_BYTES = 64 << 10;
 
     private static final int PREFIX_BYTES = 8;
+    private static final int TILE_BYTES = 8 << 20;
 
     /** The longest header that safetensors readers accept. */
     private static final long MAX_HEADER_BYTES = 100_000_000;
@@ -36,46 +40,46 @@ public final class RemoteHeaders implements AutoCloseable {
     private static final int MAX_SMALL_BYTES = 256 << 20;
 
     private final Path folder;
-    private final Path model;
+    private final Path root;
     private final Map<String, RemoteFile> files = new HashMap<>();
     private long smallBytes;
 
-    private RemoteHeaders(Path folder, Path model) {
+    private RemoteModel(Path folder, Path root) {
         this.folder = folder;
-        this.model = model;
+        this.root = root;
     }
 
     /**
-     * Fetches headers and small files.
+     * Fetches headers, and the files that say how the weights are laid out.
      *
      * @param chosen whose weights {@link ModelFiles#haveHeaders}
      */
-    public static RemoteHeaders fetch(HubClient hub, Snapshot snapshot, ModelFiles chosen)
+    public static RemoteModel headers(HubClient hub, Snapshot snapshot, ModelFiles chosen)
             throws IOException {
-        Path folder = Files.createTempDirectory("graft-headers");
-        var headers =
-                new RemoteHeaders(
+        Path folder = Files.createTempDirectory("graft-remote");
+        var model =
+                new RemoteModel(
                         folder, chosen.root().isEmpty() ? folder : folder.resolve(chosen.root()));
         try {
-            for (String path : chosen.small()) {
+            for (String path : chosen.layout()) {
                 byte[] content = hub.read(snapshot, path, MAX_SMALL_BYTES);
-                headers.smallBytes += content.length;
-                Path copy = headers.create(path);
+                model.smallBytes += content.length;
+                Path copy = model.create(path);
                 Files.write(copy, content);
             }
             for (String path : chosen.weights()) {
-                headers.header(hub.open(snapshot, path));
+                model.header(hub.open(snapshot, path));
             }
-            return headers;
+            return model;
         } catch (Throwable e) {
-            headers.close();
+            model.close();
             throw e;
         }
     }
 
     /** What the reference names: a folder or a file. */
-    public Path model() {
-        return model;
+    public Path path() {
+        return root;
     }
 
     /** Bytes of headers and small files that were read. */
@@ -83,25 +87,51 @@ public final class RemoteHeaders implements AutoCloseable {
         return smallBytes + files.values().stream().mapToLong(RemoteFile::bytesRead).sum();
     }
 
-    /**
-     * Fetches bytes of a file of weights: tensors that somebody wants after all.
-     *
-     * @param path counted from the repository's root
-     * @param offset first byte
-     * @param length number of bytes
-     */
-    public void fill(String path, long offset, long length) throws IOException {
-        RemoteFile file = files.get(path);
-        if (file == null) {
-            throw new IllegalArgumentException("no file of weights: " + path);
-        }
-        ByteBuffer tile = ByteBuffer.allocateDirect((int) Math.min(length, 8 << 20));
-        try (var channel = FileChannel.open(folder.resolve(path), StandardOpenOption.WRITE)) {
-            for (long at = offset; at < offset + length; at += tile.limit()) {
-                tile.clear().limit((int) Math.min(tile.capacity(), offset + length - at));
-                file.read(at, tile);
-                write(channel, tile.flip(), at);
+    /** Bytes of the tensors that {@code wanted} names. */
+    public long bytesOf(Predicate<String> wanted) throws IOException {
+        long bytes = 0;
+        for (String path : files.keySet()) {
+            try (var reader = SafetensorsReader.open(folder.resolve(path))) {
+                for (TensorInfo info : reader.tensors()) {
+                    bytes += wanted.test(info.name()) ? info.bytes() : 0;
+                }
             }
+        }
+        return bytes;
+    }
+
+    /**
+     * Fetches the data of the tensors that {@code wanted} names, neighbours in one go. Ranges have
+     * no hash to be checked against: do not keep what is made from them as a copy of the model.
+     */
+    public void fill(Predicate<String> wanted) throws IOException {
+        for (var entry : files.entrySet()) {
+            Path copy = folder.resolve(entry.getKey());
+            try (var reader = SafetensorsReader.open(copy);
+                    var channel = FileChannel.open(copy, StandardOpenOption.WRITE)) {
+                long start = 0;
+                long end = 0;
+                for (TensorInfo info : reader.tensors()) { // in the order of their bytes
+                    if (wanted.test(info.name())) {
+                        long offset = reader.fileOffset(info.name());
+                        if (offset != end) {
+                            fill(entry.getValue(), channel, start, end);
+                            start = offset;
+                        }
+                        end = offset + info.bytes();
+                    }
+                }
+                fill(entry.getValue(), channel, start, end);
+            }
+        }
+    }
+
+    private static void fill(RemoteFile file, FileChannel channel, long start, long end)
+            throws IOException {
+        for (long at = start; at < end; at += TILE_BYTES) {
+            ByteBuffer tile = ByteBuffer.allocate((int) Math.min(TILE_BYTES, end - at));
+            file.read(at, tile);
+            write(channel, tile.flip(), at);
         }
     }
 
