@@ -56,7 +56,7 @@ public final class Quickstart {
     private static final String FINE_TUNES = "fine-tunes";
 
     /** Densities at which every task's scattered graph is compared with its dense model. */
-    private static final Setting.Residual CHECKED = new Setting.Residual("compact", 0.05, WEIGHT);
+    private static final Setting.Residual CHECKED = new Setting.Residual("signs", 0.05, WEIGHT);
 
     /**
      * What to run on.
@@ -113,11 +113,12 @@ public final class Quickstart {
         List<Setting> settings = new ArrayList<>();
         settings.add(new Setting.SingleTask());
         settings.add(new Setting.Merged(WEIGHT));
-        for (String preset : List.of("paper", "compact")) {
+        for (String preset : List.of("paper", "signs")) {
             for (double density : DENSITIES) {
                 settings.add(new Setting.Residual(preset, density, WEIGHT));
             }
         }
+        settings.add(new Setting.Compact(WEIGHT));
         int full = 1;
         for (String task : family.tasks()) {
             try (var adapter = PeftAdapter.open(family.adapter(task))) {
@@ -161,20 +162,8 @@ public final class Quickstart {
     private static Item compress(Request request, Family family, Item item, Path out)
             throws IOException {
         switch (item.setting()) {
-            case Setting.Residual residual ->
-                    new SparsifyModel()
-                            .run(
-                                    new SparsifyRequest(
-                                            family.fineTune(item.task()),
-                                            "fft-" + item.task(),
-                                            out.resolve("merged"),
-                                            "merged",
-                                            options(residual),
-                                            stored(family, item, out),
-                                            false,
-                                            false,
-                                            1,
-                                            Progress.NONE));
+            case Setting.Residual residual -> sparsify(family, item, options(residual), out);
+            case Setting.Compact _ -> sparsify(family, item, SparsifyOptions.compact(), out);
             case Setting.Adapter(int rank, boolean whole) when !whole ->
                     reduce(family, item, new RankRule.Fixed(rank), out);
             case Setting.SharedRanks(int rank) ->
@@ -183,6 +172,23 @@ public final class Quickstart {
         }
         request.progress().advance(1);
         return item;
+    }
+
+    private static void sparsify(Family family, Item item, SparsifyOptions options, Path out)
+            throws IOException {
+        new SparsifyModel()
+                .run(
+                        new SparsifyRequest(
+                                family.fineTune(item.task()),
+                                "fft-" + item.task(),
+                                out.resolve("merged"),
+                                "merged",
+                                options,
+                                stored(family, item, out),
+                                false,
+                                false,
+                                1,
+                                Progress.NONE));
     }
 
     private static void reduce(Family family, Item item, RankRule rule, Path out)
@@ -215,7 +221,8 @@ public final class Quickstart {
     private static Path stored(Family family, Item item, Path out) {
         String slug = item.setting().slug();
         return switch (item.setting()) {
-            case Setting.Residual _ -> out.resolve(DELTAS).resolve(slug).resolve(item.task());
+            case Setting.Residual _, Setting.Compact _ ->
+                    out.resolve(DELTAS).resolve(slug).resolve(item.task());
             case Setting.SharedRanks _ -> out.resolve(ADAPTERS).resolve(slug).resolve(item.task());
             case Setting.Adapter(_, boolean whole) ->
                     whole
@@ -257,7 +264,7 @@ public final class Quickstart {
                                 overMerged.shared(name, heads(base, tuned), deltas);
                             }
                         }
-                        case Setting.Residual _ -> {
+                        case Setting.Residual _, Setting.Compact _ -> {
                             try (var delta = DeltaReader.open(stored(family, item, out))) {
                                 overMerged.shared(
                                         name, ModelChanges.ofDelta(merged, delta), deltas);
@@ -287,7 +294,7 @@ public final class Quickstart {
         String folder =
                 switch (item.setting()) {
                     case Setting.SingleTask _ -> FINE_TUNES;
-                    case Setting.Merged _, Setting.Residual _ -> DELTAS;
+                    case Setting.Merged _, Setting.Residual _, Setting.Compact _ -> DELTAS;
                     case Setting.Adapter _, Setting.SharedRanks _ -> ADAPTERS;
                 };
         String name = item.task() + "-" + item.setting().slug() + ".onnx";
@@ -369,7 +376,7 @@ public final class Quickstart {
     private static long weightBytes(Path stored, Setting setting) throws IOException {
         String file =
                 switch (setting) {
-                    case Setting.Residual _ -> DeltaHeader.FILE_NAME;
+                    case Setting.Residual _, Setting.Compact _ -> DeltaHeader.FILE_NAME;
                     case Setting.Adapter _, Setting.SharedRanks _ -> PeftAdapter.WEIGHTS;
                     case Setting.SingleTask _, Setting.Merged _ -> Checkpoint.SINGLE_FILE;
                 };

@@ -49,6 +49,7 @@ final class ReferenceScores {
                     method.equals("task arithmetic")
                             && row.path("lam").asDouble() == merged.weight();
             case Setting.Residual residual -> matches(row, residual);
+            case Setting.Compact _ -> false; // younger than the reference
             case Setting.Adapter(int rank, _) -> isAdapter(row, "fixed", rank);
             case Setting.SharedRanks(int rank) -> isAdapter(row, "budget", rank);
         };

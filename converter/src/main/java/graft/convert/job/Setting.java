@@ -10,8 +10,13 @@ sealed interface Setting {
     /** One merged encoder for all tasks, each with its own head. */
     record Merged(double weight) implements Setting {}
 
-    /** The merged encoder and a sparse residual per task (PERU-FFT). */
+    /**
+     * The merged encoder and the largest of each task's residual: PERU-FFT, or their signs alone.
+     */
     record Residual(String preset, double density, double weight) implements Setting {}
+
+    /** The merged encoder and each task's residual as {@code sparsify} stores it by default. */
+    record Compact(double weight) implements Setting {}
 
     /** The base and an adapter per task, cut to {@code rank} (PERU-LoRA), or as it is. */
     record Adapter(int rank, boolean isWhole) implements Setting {}
@@ -36,6 +41,7 @@ sealed interface Setting {
             case Merged(double weight) -> "merged model alone (λ %s)".formatted(weight);
             case Residual(String preset, double density, _) ->
                     "%s %s".formatted(preset, percent(density));
+            case Compact _ -> "compact (default)";
             case Adapter(int rank, boolean whole) ->
                     "adapters, rank " + rank + (whole ? " (as trained)" : "");
             case SharedRanks(int rank) -> "adapters, rank " + rank + " shared out";
@@ -49,6 +55,7 @@ sealed interface Setting {
             case Merged _ -> "merged";
             case Residual(String preset, double density, _) ->
                     preset + "-" + percent(density).replace(" %", "").replace('.', '_');
+            case Compact _ -> "compact";
             case Adapter(int rank, _) -> "rank-" + rank;
             case SharedRanks(int rank) -> "shared-" + rank;
         };

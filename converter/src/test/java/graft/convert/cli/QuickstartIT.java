@@ -24,8 +24,9 @@ class QuickstartIT {
         var result = graft.run("quickstart", "--json", "-o", "out");
         assertThat(result.code()).as(result.err()).isZero();
         JsonNode document = CommandLineIT.json(result.out());
-        assertThat(document.get("results")).hasSize(18);
-        // every setting is in the reference; logits that all but tie may fall either way
+        assertThat(document.get("results")).hasSize(19);
+        // every setting but the default preset is in the reference; logits that all but tie may
+        // fall either way
         assertThat(document.at("/totals/scoresExact").asInt()).isGreaterThanOrEqualTo(66);
         assertThat(document.at("/totals/scoresFar").asInt()).isZero();
         assertThat(
@@ -33,6 +34,7 @@ class QuickstartIT {
                                 + document.at("/totals/scoresNear").asInt())
                 .isEqualTo(72);
         ranksSharedOutAreWorthTheirBytes(document);
+        defaultPresetKeepsAccuracyInATenthOfPapersBytes(document);
         assertThat(folder.resolve("out/onnx/deltas/base.onnx.data")).exists();
         assertThat(folder.resolve("out/check")).doesNotExist();
         var verified = graft.run("verify", "out");
@@ -54,6 +56,22 @@ class QuickstartIT {
         }
         assertThat(fixed).isPositive();
         assertThat(shared).isGreaterThanOrEqualTo(fixed);
+    }
+
+    private static void defaultPresetKeepsAccuracyInATenthOfPapersBytes(JsonNode document) {
+        JsonNode compact = row(document, "compact");
+        // 0.98 is 0.99 less the noise of 1,600 rows; 718 kB is what top-m needs for as much
+        assertThat(compact.get("meanRatio").asDouble()).isGreaterThan(0.98);
+        assertThat(compact.get("bytesPerTask").asLong()).isLessThan(71_800);
+    }
+
+    private static JsonNode row(JsonNode document, String name) {
+        for (JsonNode row : document.get("results")) {
+            if (row.get("name").asText().equals(name)) {
+                return row;
+            }
+        }
+        throw new AssertionError("no row " + name);
     }
 
     /**
