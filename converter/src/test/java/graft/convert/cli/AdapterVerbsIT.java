@@ -47,7 +47,7 @@ class AdapterVerbsIT {
                         "-o",
                         "out");
         assertThat(result.code()).as(result.err()).isZero();
-        assertThat(result.err())
+        assertThat(result.out())
                 .contains("19 of 19 modules", "relative error", "saved whole", "unchanged");
         assertThat(graft.run("verify", "out").code()).isZero();
     }
