@@ -1,5 +1,7 @@
 package graft.convert.export;
 
+import graft.convert.plan.DeltaBase;
+import graft.convert.plan.Workers;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaReader;
 import graft.formats.peft.AdapterChange;
@@ -42,6 +44,7 @@ final class OpenModel implements AutoCloseable {
      * Tells from the folder what it is.
      *
      * @param base what it builds on
+     * @throws graft.convert.ConversionException.BaseMismatch if a delta was made for another base
      */
     static OpenModel open(Path path, TensorSource base) throws IOException {
         if (PeftAdapter.isAt(path)) {
@@ -56,13 +59,29 @@ final class OpenModel implements AutoCloseable {
             DeltaReader delta = DeltaReader.open(path);
             return keep(
                     delta::close,
-                    () -> ModelChanges.ofDelta(base, delta),
+                    () -> {
+                        requireBase(path, delta, base);
+                        return ModelChanges.ofDelta(base, delta);
+                    },
                     List.of(Path.of(delta.name())),
                     null);
         }
         Checkpoint model = Checkpoint.open(path);
         return keep(
                 model::close, () -> ModelChanges.ofCheckpoint(base, model), model.files(), null);
+    }
+
+    private static void requireBase(Path path, DeltaReader delta, TensorSource base)
+            throws IOException {
+        try (var workers = new Workers(0)) {
+            if (!DeltaBase.isOf(delta.header(), base, base.name(), workers)) {
+                throw DeltaBase.mismatch(
+                        delta.header(),
+                        path.toString(),
+                        base.name(),
+                        "rebuild the model with graft apply --force and export that");
+            }
+        }
     }
 
     /** An adapter whose changes can all be exported. */

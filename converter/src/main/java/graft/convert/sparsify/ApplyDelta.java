@@ -4,9 +4,9 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.DeltaBase;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
-import graft.formats.FileSpot;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaEntries;
@@ -67,33 +67,12 @@ public final class ApplyDelta {
     private static List<String> checkBase(
             ApplyRequest request, DeltaHeader header, Checkpoint base, Workers workers)
             throws IOException {
-        List<String> names = header.tensors().stream().map(t -> t.info().name()).toList();
-        for (SparseTensor tensor : header.tensors()) {
-            TensorInfo info = tensor.info();
-            boolean fits =
-                    base.find(info.name())
-                            .filter(found -> found.shape().equals(info.shape()))
-                            .filter(found -> found.dtype().isComputable())
-                            .isPresent();
-            if (!fits) {
-                throw new ConversionException.BaseMismatch(
-                        "%s has no tensor %s of shape %s, which the delta builds on"
-                                .formatted(
-                                        request.baseSource(),
-                                        FileSpot.quote(info.name()),
-                                        info.shape()),
-                        "give the base it was made for: " + header.baseName());
-            }
-        }
-        if (BaseIdentity.of(base, names, workers).equals(header.baseSha256())) {
+        if (DeltaBase.isOf(header, base, request.baseSource(), workers)) {
             return base.warnings();
         }
         if (!request.force()) {
-            throw new ConversionException.BaseMismatch(
-                    "%s is not the base that %s was made for: its tensors hash differently"
-                            .formatted(request.baseSource(), request.source()),
-                    "give that base (it was called %s), or override with --force"
-                            .formatted(FileSpot.quote(header.baseName())));
+            throw DeltaBase.mismatch(
+                    header, request.source(), request.baseSource(), "override with --force");
         }
         List<String> warnings = new ArrayList<>(base.warnings());
         warnings.add("applied to another base than the delta was made for (--force)");

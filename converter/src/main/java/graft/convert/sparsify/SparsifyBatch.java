@@ -2,6 +2,7 @@ package graft.convert.sparsify;
 
 import graft.convert.ConversionException;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.DeltaBase;
 import graft.convert.plan.Journal;
 import graft.convert.plan.Progress;
 import graft.convert.plan.TensorPair;
@@ -158,7 +159,7 @@ public final class SparsifyBatch implements AutoCloseable {
         var header =
                 new DeltaHeader(
                         baseSource,
-                        BaseIdentity.of(base, names, workers),
+                        DeltaBase.identity(base, names, workers),
                         options.words(),
                         options.seed(),
                         open.model().metadata(),

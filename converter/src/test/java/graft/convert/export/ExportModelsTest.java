@@ -120,6 +120,16 @@ class ExportModelsTest {
         assertThat(folder.resolve("out")).doesNotExist();
     }
 
+    @Test
+    void deltaOfAnotherBaseIsRefused() {
+        for (var mode : List.of(ExportRequest.Mode.merged, ExportRequest.Mode.shared)) {
+            assertThatThrownBy(() -> export("delta", "base", mode, "out"))
+                    .isInstanceOf(ConversionException.BaseMismatch.class)
+                    .hasMessageContaining("is not the base that");
+            assertThat(folder.resolve("out")).doesNotExist();
+        }
+    }
+
     private Ledger export(String source, String base, ExportRequest.Mode mode, String out)
             throws IOException {
         var theta0 = new ExportRequest.Named(FAMILY.resolve("base"), "base");
