@@ -16,6 +16,7 @@ import graft.convert.lowrank.RankRule;
 import graft.convert.plan.Progress;
 import graft.convert.testing.Deltas;
 import graft.convert.testing.Python;
+import graft.formats.checkpoint.Checkpoint;
 import graft.formats.peft.AdapterProfile;
 import graft.formats.peft.PeftAdapter;
 
@@ -312,6 +313,23 @@ class ReduceAdapterTest {
             assertThat(adapter.modules()).allSatisfy(m -> assertThat(m.scale()).isEqualTo(1));
             assertThat(adapter.modules().stream().mapToInt(m -> m.rank()).distinct().count())
                     .isGreaterThan(1);
+        }
+    }
+
+    /** peft loads without a word, and ignores, tensors that it would have named otherwise. */
+    @ParameterizedTest
+    @CsvSource({"wrapped_prefixes", "default_infix"})
+    void tensorsAreNamedAsPeftNamesThem(String name) throws IOException {
+        Path out = folder.resolve("out");
+        run(name, new RankRule.Fixed(2), Kernels.Choice.auto, 1, out);
+        try (var weights = Checkpoint.open(out.resolve("adapter_model.safetensors"))) {
+            assertThat(weights.tensors())
+                    .hasSize(8)
+                    .allSatisfy(tensor ->
+                            assertThat(tensor.name())
+                                    .matches(
+                                            "base_model\\.model\\.model\\.layers\\.[01]\\.self_attn"
+                                                    + "\\.[qv]_proj\\.lora_[AB]\\.weight"));
         }
     }
 

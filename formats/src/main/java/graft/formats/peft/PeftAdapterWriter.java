@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
+import graft.formats.peft.dialect.PeftNames;
 import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
@@ -24,8 +25,9 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Writes an adapter for the readers of one {@link AdapterProfile}, its scales in the factors.
- * Factors may be written from any thread, in any order; bytes do not depend on it.
+ * Writes an adapter for the readers of one {@link AdapterProfile}, its scales in the factors, names
+ * as peft writes them whatever wrappers the source's were saved with. Factors may be written from
+ * any thread, in any order; bytes do not depend on it.
  */
 public final class PeftAdapterWriter implements AutoCloseable {
     private static final Map<String, String> METADATA = Map.of("format", "pt");
@@ -85,7 +87,7 @@ public final class PeftAdapterWriter implements AutoCloseable {
                 }
             }
             for (WholeTensor other : others) {
-                weights.write(other.info().name(), 0, other.bytes());
+                weights.write(PeftNames.canonical(other.info().name()), 0, other.bytes());
             }
             return new PeftAdapterWriter(weights);
         } catch (Throwable e) {
@@ -104,15 +106,19 @@ public final class PeftAdapterWriter implements AutoCloseable {
     private static List<TensorInfo> tensors(
             List<LoraModule> modules, List<WholeTensor> others, AdapterProfile profile) {
         List<TensorInfo> tensors = new ArrayList<>();
-        others.forEach(other -> tensors.add(other.info()));
+        others.forEach(other -> tensors.add(canonical(other.info())));
         for (LoraModule module : modules) {
-            tensors.add(module.a());
-            tensors.add(module.b());
+            tensors.add(canonical(module.a()));
+            tensors.add(canonical(module.b()));
             if (profile == AdapterProfile.kohya) {
                 tensors.add(alpha(module));
             }
         }
         return tensors;
+    }
+
+    private static TensorInfo canonical(TensorInfo info) {
+        return new TensorInfo(PeftNames.canonical(info.name()), info.dtype(), info.shape());
     }
 
     private static TensorInfo alpha(LoraModule module) {
@@ -123,8 +129,8 @@ public final class PeftAdapterWriter implements AutoCloseable {
 
     /** Writes both factors of one module. */
     public void write(LoraModule module, MemorySegment b, MemorySegment a) throws IOException {
-        weights.write(module.b().name(), 0, b);
-        weights.write(module.a().name(), 0, a);
+        weights.write(PeftNames.canonical(module.b().name()), 0, b);
+        weights.write(PeftNames.canonical(module.a().name()), 0, a);
     }
 
     @Override

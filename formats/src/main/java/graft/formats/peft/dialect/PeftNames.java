@@ -59,6 +59,49 @@ public final class PeftNames implements Dialect {
 
     @Override
     public Optional<TensorRole> parse(String tensor) {
+        return inner(tensor)
+                .flatMap(inner -> {
+                    Optional<TensorRole> factor = factor(inner.path());
+                    return factor.isPresent() || !inner.inModel() ? factor : whole(inner.path());
+                });
+    }
+
+    /**
+     * The name under which {@code save_pretrained} would have written a tensor. peft itself ignores
+     * tensors whose names still have wrappers or {@code .default} in them.
+     *
+     * @return {@code tensor} itself if it is no name of this dialect
+     */
+    public static String canonical(String tensor) {
+        return inner(tensor)
+                .map(inner -> (inner.inModel() ? PREFIX + MODEL : PREFIX) + clean(inner.path()))
+                .orElse(tensor);
+    }
+
+    private static String clean(String path) {
+        if (factor(path).isEmpty()) {
+            String saved =
+                    path.replace(".modules_to_save.default.", ".")
+                            .replace(".modules_to_save.", ".");
+            String rows = "." + TensorRole.ROWS + ".default";
+            return saved.endsWith(rows) ? without(saved, ".default") : saved;
+        }
+        for (String ending : List.of(".weight", ".bias")) {
+            if (path.endsWith(ending)) {
+                return without(without(path, ending), ".default") + ending;
+            }
+        }
+        return without(path, ".default");
+    }
+
+    /**
+     * A name without prefix and wrappers.
+     *
+     * @param inModel whether it was below {@code base_model.model.}
+     */
+    private record Inner(boolean inModel, String path) {}
+
+    private static Optional<Inner> inner(String tensor) {
         String path = unwrap(tensor);
         if (!path.startsWith(PREFIX)) {
             return Optional.empty();
@@ -69,8 +112,7 @@ public final class PeftNames implements Dialect {
         for (String wrapper : WRAPPERS.subList(1, WRAPPERS.size())) {
             path = path.replace("." + wrapper, ".");
         }
-        Optional<TensorRole> factor = factor(path);
-        return factor.isPresent() || !inModel ? factor : whole(path);
+        return Optional.of(new Inner(inModel, path));
     }
 
     private static String unwrap(String name) {
