@@ -181,6 +181,7 @@ final class HubSession implements AutoCloseable {
             return new InspectModel().run(fetch(ref), label);
         }
         try (var headers = RemoteModel.headers(client, snapshot, files)) {
+            headers.fill(name -> name.endsWith(".alpha")); // where kohya keeps its scales
             return new InspectModel().run(headers.path(), label).withBytesRead(headers.bytesRead());
         }
     }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 
+import graft.convert.testing.Checkpoints;
+import graft.formats.tensor.DType;
 import graft.hub.testing.Call;
 import graft.hub.testing.FakeHub;
 import graft.hub.testing.Fault;
@@ -19,6 +21,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
@@ -69,6 +72,29 @@ class HubIT {
                 .isEqualTo("acme/base@" + hub.repo("acme/base").head("main").orElseThrow());
         assertThat(json(remote).path("bytesRead").asLong()).isEqualTo(64 << 10);
         assertThat(folder.resolve("cache")).doesNotExist();
+    }
+
+    /** kohya keeps scales in tensors, not in headers or configuration. */
+    @Test
+    void inspectReadsTheScalesOfAKohyaFileToo() throws Exception {
+        int side = 8192;
+        Map<String, float[]> tensors = new HashMap<>();
+        Map<String, long[]> shapes = new HashMap<>();
+        for (String module : List.of("lora_unet_a", "lora_unet_b")) {
+            tensors.put(module + ".alpha", new float[] {2});
+            shapes.put(module + ".alpha", new long[0]);
+            tensors.put(module + ".lora_down.weight", new float[4 * side]);
+            shapes.put(module + ".lora_down.weight", new long[] {4, side});
+            tensors.put(module + ".lora_up.weight", new float[4 * side]);
+            shapes.put(module + ".lora_up.weight", new long[] {side, 4});
+        }
+        Path adapter = Files.createDirectory(folder.resolve("kohya"));
+        Checkpoints.write(adapter.resolve("lora.safetensors"), DType.F32, tensors, shapes);
+        hub.create("acme/kohya").commitFolder("add", adapter);
+        var remote = run("inspect", "acme/kohya", "--json");
+        assertThat(remote.code()).as(remote.err()).isZero();
+        assertThat(json(remote).at("/facts/scales")).hasToString("[0.5]");
+        assertThat(json(remote).path("bytesRead").asLong()).isLessThan(100_000);
     }
 
     @Test
