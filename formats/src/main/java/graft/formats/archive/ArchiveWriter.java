@@ -1,5 +1,7 @@
 package graft.formats.archive;
 
+import graft.formats.io.FileWrites;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -164,10 +166,7 @@ public final class ArchiveWriter implements AutoCloseable {
     }
 
     private void write(byte[] bytes, int length, long position) throws IOException {
-        ByteBuffer buffer = ByteBuffer.wrap(bytes, 0, length);
-        while (buffer.hasRemaining()) {
-            position += channel.write(buffer, position);
-        }
+        FileWrites.fully(channel, ByteBuffer.wrap(bytes, 0, length), position);
     }
 
     @Override

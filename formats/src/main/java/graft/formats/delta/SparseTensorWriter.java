@@ -1,5 +1,6 @@
 package graft.formats.delta;
 
+import graft.formats.io.FileWrites;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
@@ -193,10 +194,8 @@ public final class SparseTensorWriter implements AutoCloseable {
 
         @Override
         public void write(byte[] bytes, int offset, int length) throws IOException {
-            ByteBuffer buffer = ByteBuffer.wrap(bytes, offset, length);
-            while (buffer.hasRemaining()) {
-                at += channel.write(buffer, at);
-            }
+            FileWrites.fully(channel, ByteBuffer.wrap(bytes, offset, length), at);
+            at += length;
         }
     }
 }

@@ -2,6 +2,7 @@ package graft.formats.onnx;
 
 import com.google.protobuf.ByteString;
 
+import graft.formats.io.FileWrites;
 import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
@@ -9,7 +10,6 @@ import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -62,7 +62,7 @@ public final class ExternalDataWriter implements AutoCloseable {
             return tensor.setRawData(ByteString.copyFrom(bytes.asByteBuffer())).build();
         }
         long offset = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        write(bytes, offset);
+        FileWrites.fully(channel, bytes, offset);
         end = offset + bytes.byteSize();
         return tensor.setDataLocation(TensorProto.DataLocation.EXTERNAL)
                 .addExternalData(entry("location", location))
@@ -73,16 +73,6 @@ public final class ExternalDataWriter implements AutoCloseable {
 
     private static StringStringEntryProto entry(String key, String value) {
         return StringStringEntryProto.newBuilder().setKey(key).setValue(value).build();
-    }
-
-    private void write(MemorySegment bytes, long offset) throws IOException {
-        for (long done = 0; done < bytes.byteSize(); ) {
-            long length = Math.min(1 << 30, bytes.byteSize() - done);
-            ByteBuffer part = bytes.asSlice(done, length).asByteBuffer();
-            while (part.hasRemaining()) {
-                done += channel.write(part, offset + done);
-            }
-        }
     }
 
     /** The number ONNX has for a type, as attributes and protobuf fields hold it. */

@@ -1,5 +1,6 @@
 package graft.formats.onnx;
 
+import graft.formats.io.FileWrites;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -56,20 +57,20 @@ public final class OnnxAdapterWriter implements AutoCloseable {
         var channel =
                 FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
         try {
-            writeFully(channel, head, 0);
+            FileWrites.fully(channel, head, 0);
             Map<String, Slot> slots = HashMap.newHashMap(ordered.size());
             for (int i = 0; i < ordered.size(); i++) {
                 TensorInfo info = ordered.get(i);
                 var length = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
                 length.putInt((int) info.bytes()).flip();
-                writeFully(channel, length, layout.data[i] - 4);
+                FileWrites.fully(channel, length, layout.data[i] - 4);
                 if (slots.put(info.name(), new Slot(layout.data[i], info.bytes())) != null) {
                     throw new IllegalArgumentException("two parameters named " + info.name());
                 }
             }
             if (channel.size()
                     < layout.end) { // the last parameter is empty, or its data is to come
-                writeFully(channel, ByteBuffer.allocate(1), layout.end - 1);
+                FileWrites.fully(channel, ByteBuffer.allocate(1), layout.end - 1);
             }
             return new OnnxAdapterWriter(channel, slots);
         } catch (Throwable e) {
@@ -95,15 +96,7 @@ public final class OnnxAdapterWriter implements AutoCloseable {
                     "%s: %d bytes, planned %d"
                             .formatted(parameter, bytes.byteSize(), slot.bytes()));
         }
-        writeFully(channel, bytes.asByteBuffer(), slot.begin());
-    }
-
-    private static void writeFully(FileChannel channel, ByteBuffer bytes, long at)
-            throws IOException {
-        long position = at;
-        while (bytes.hasRemaining()) {
-            position += channel.write(bytes, position);
-        }
+        FileWrites.fully(channel, bytes, slot.begin());
     }
 
     @Override

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 
 import graft.formats.FileSpot;
+import graft.formats.io.FileWrites;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSink;
 
@@ -101,7 +102,7 @@ public final class SafetensorsWriter implements TensorSink {
         }
         var channel = FileChannel.open(path, option, StandardOpenOption.WRITE);
         try {
-            writeFully(channel, header, 0);
+            FileWrites.fully(channel, header, 0);
             return new SafetensorsWriter(channel, slots);
         } catch (Throwable e) {
             channel.close();
@@ -168,20 +169,7 @@ public final class SafetensorsWriter implements TensorSink {
             throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
         }
         Objects.checkFromIndexSize(at, bytes.byteSize(), slot.bytes());
-        for (long done = 0; done < bytes.byteSize(); ) {
-            long length = Math.min(1 << 30, bytes.byteSize() - done);
-            writeFully(
-                    channel, bytes.asSlice(done, length).asByteBuffer(), slot.begin() + at + done);
-            done += length;
-        }
-    }
-
-    private static void writeFully(FileChannel channel, ByteBuffer bytes, long at)
-            throws IOException {
-        long position = at;
-        while (bytes.hasRemaining()) {
-            position += channel.write(bytes, position);
-        }
+        FileWrites.fully(channel, bytes, slot.begin() + at);
     }
 
     @Override
