@@ -2,6 +2,7 @@ package graft.formats.delta;
 
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
+import graft.formats.io.Layouts;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
@@ -9,7 +10,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
  * A cursor over the kept positions of one tensor, ascending. Every step is checked: positions stay
@@ -17,8 +17,6 @@ import java.nio.ByteOrder;
  * thread-safe; open one per thread.
  */
 public final class DeltaEntries {
-    private static final ValueLayout.OfFloat F32 =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final FileSpot spot;
     private final SparseTensor tensor;
@@ -152,8 +150,8 @@ public final class DeltaEntries {
         int nibble = pair >> 4 * (within & 1) & 0xf;
         float magnitude =
                 (float)
-                        ((double) values.get(F32, header)
-                                + (nibble & 7) * (double) values.get(F32, header + 4));
+                        ((double) values.get(Layouts.F32, header)
+                                + (nibble & 7) * (double) values.get(Layouts.F32, header + 4));
         return (nibble & 8) == 0 ? magnitude : -magnitude;
     }
 

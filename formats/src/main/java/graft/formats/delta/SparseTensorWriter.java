@@ -1,6 +1,7 @@
 package graft.formats.delta;
 
 import graft.formats.io.FileWrites;
+import graft.formats.io.Layouts;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
@@ -8,9 +9,7 @@ import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -22,8 +21,6 @@ import java.nio.file.StandardOpenOption;
  */
 public final class SparseTensorWriter implements AutoCloseable {
     private static final int BUFFER_BYTES = 1 << 16;
-    private static final ValueLayout.OfFloat F32 =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final SparseTensor plan;
     private final FileChannel channel;
@@ -118,8 +115,8 @@ public final class SparseTensorWriter implements AutoCloseable {
             high = Math.max(high, Math.abs(group[i]));
         }
         float step = (high - low) / ValueCodec.INT4_LEVELS;
-        one.set(F32, 0, low);
-        one.set(F32, 4, step);
+        one.set(Layouts.F32, 0, low);
+        one.set(Layouts.F32, 4, step);
         valueOut.write((byte[]) one.heapBase().orElseThrow(), 0, ValueCodec.INT4_HEADER_BYTES);
         for (int i = 0; i < grouped; i += 2) {
             int high4 = i + 1 < grouped ? nibble(group[i + 1], low, step) : 0;

@@ -21,8 +21,7 @@ public final class FileWrites {
     }
 
     /** Writes a segment of any size, from byte {@code at} of the file. */
-    public static void fully(FileChannel channel, MemorySegment bytes, long at)
-            throws IOException {
+    public static void fully(FileChannel channel, MemorySegment bytes, long at) throws IOException {
         for (long done = 0; done < bytes.byteSize(); done += PART_BYTES) {
             long length = Math.min(PART_BYTES, bytes.byteSize() - done);
             fully(channel, bytes.asSlice(done, length).asByteBuffer(), at + done);

@@ -4,6 +4,7 @@ import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
+import graft.formats.io.Layouts;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
@@ -13,7 +14,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.charset.StandardCharsets;
@@ -40,12 +40,6 @@ public final class OnnxAdapter implements TensorSource {
     static final int FORMAT_VERSION = 1;
 
     private static final int MOST_AXES = 64;
-    private static final ValueLayout.OfShort U16 =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt I32 =
-            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong I64 =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final Path path;
     private final Arena arena;
@@ -156,7 +150,7 @@ public final class OnnxAdapter implements TensorSource {
         }
         long[] extents = new long[(int) count];
         for (int axis = 0; axis < count; axis++) {
-            extents[axis] = file.get(I64, vector + 4 + 8L * axis);
+            extents[axis] = file.get(Layouts.I64, vector + 4 + 8L * axis);
         }
         return extents;
     }
@@ -177,12 +171,12 @@ public final class OnnxAdapter implements TensorSource {
     private long field(long table, int index) throws IOException {
         long vtable = table - int32(table);
         check(vtable, 4);
-        int vtableBytes = Short.toUnsignedInt(file.get(U16, vtable));
+        int vtableBytes = Short.toUnsignedInt(file.get(Layouts.I16, vtable));
         check(vtable, vtableBytes);
         if (4 + 2 * index + 2 > vtableBytes) {
             return 0;
         }
-        int place = Short.toUnsignedInt(file.get(U16, vtable + 4 + 2L * index));
+        int place = Short.toUnsignedInt(file.get(Layouts.I16, vtable + 4 + 2L * index));
         return place == 0 ? 0 : table + place;
     }
 
@@ -195,7 +189,7 @@ public final class OnnxAdapter implements TensorSource {
 
     private int int32(long at) throws IOException {
         check(at, 4);
-        return file.get(I32, at);
+        return file.get(Layouts.I32, at);
     }
 
     private void check(long at, long length) throws MalformedFileException {

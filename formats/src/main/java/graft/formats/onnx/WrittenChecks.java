@@ -1,6 +1,7 @@
 package graft.formats.onnx;
 
 import graft.formats.FileSpot;
+import graft.formats.io.Layouts;
 import graft.formats.onnx.proto.AttributeProto;
 import graft.formats.onnx.proto.GraphProto;
 import graft.formats.onnx.proto.NodeProto;
@@ -12,7 +13,6 @@ import graft.formats.tensor.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -25,8 +25,6 @@ import java.util.Set;
  * accepts violations of all of these, or fails only when it runs.
  */
 final class WrittenChecks {
-    private static final ValueLayout.OfLong I64 =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private WrittenChecks() {}
 
@@ -85,7 +83,7 @@ final class WrittenChecks {
             for (long entry = 0; entry < indices.get().shape().extent(0); entry++) {
                 long flat = 0;
                 for (int axis = 0; axis < axes; axis++) {
-                    long index = bytes.get(I64, 8 * (entry * axes + axis));
+                    long index = bytes.get(Layouts.I64, 8 * (entry * axes + axis));
                     long extent = data.get().shape().extent(axis);
                     if (index < 0 || index >= extent) {
                         return Optional.of(

@@ -1,15 +1,13 @@
 package graft.formats.pickle;
 
+import graft.formats.io.Layouts;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /** Copies the elements of a strided view one after the other, little-endian. */
 final class StridedBytes {
-    private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT_UNALIGNED;
-    private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final ValueLayout.OfLong I64 = ValueLayout.JAVA_LONG_UNALIGNED;
-
     private StridedBytes() {}
 
     /**
@@ -66,24 +64,21 @@ final class StridedBytes {
                 }
             }
             case 2 -> {
-                var layout = I16.withOrder(order);
-                var little = I16.withOrder(ByteOrder.LITTLE_ENDIAN);
+                var layout = Layouts.I16.withOrder(order);
                 for (long i = 0; i < count; i++) {
-                    into.set(little, to + 2 * i, storage.get(layout, from + i * step));
+                    into.set(Layouts.I16, to + 2 * i, storage.get(layout, from + i * step));
                 }
             }
             case 4 -> {
-                var layout = I32.withOrder(order);
-                var little = I32.withOrder(ByteOrder.LITTLE_ENDIAN);
+                var layout = Layouts.I32.withOrder(order);
                 for (long i = 0; i < count; i++) {
-                    into.set(little, to + 4 * i, storage.get(layout, from + i * step));
+                    into.set(Layouts.I32, to + 4 * i, storage.get(layout, from + i * step));
                 }
             }
             case 8 -> {
-                var layout = I64.withOrder(order);
-                var little = I64.withOrder(ByteOrder.LITTLE_ENDIAN);
+                var layout = Layouts.I64.withOrder(order);
                 for (long i = 0; i < count; i++) {
-                    into.set(little, to + 8 * i, storage.get(layout, from + i * step));
+                    into.set(Layouts.I64, to + 8 * i, storage.get(layout, from + i * step));
                 }
             }
             default -> throw new IllegalArgumentException("words of " + word + " bytes");

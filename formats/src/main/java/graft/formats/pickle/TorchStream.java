@@ -4,9 +4,9 @@ import graft.formats.FileSpot;
 import graft.formats.FormatException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
+import graft.formats.io.Layouts;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.math.BigInteger;
 import java.nio.ByteOrder;
 import java.util.HashMap;
@@ -21,8 +21,6 @@ import java.util.Map;
 final class TorchStream {
     private static final BigInteger MAGIC = new BigInteger("1950a86a20f9469cfc6c", 16);
     private static final Long VERSION = 1001L;
-    private static final ValueLayout.OfLong I64 =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final String file;
     private final MemorySegment bytes;
@@ -82,7 +80,7 @@ final class TorchStream {
             if (bytes.byteSize() - at < Long.BYTES) {
                 throw truncated(at, storage);
             }
-            long elements = bytes.get(I64, at);
+            long elements = bytes.get(Layouts.I64, at);
             if (elements != storage.elements()) {
                 throw new MalformedFileException(
                         PickleRule.STORAGE_SIZE,

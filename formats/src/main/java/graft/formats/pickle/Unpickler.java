@@ -5,6 +5,7 @@ import graft.formats.FormatException;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
+import graft.formats.io.Layouts;
 
 import org.jspecify.annotations.Nullable;
 
@@ -33,10 +34,6 @@ final class Unpickler {
 
     private static final int MAX_MARKS = 100_000;
 
-    private static final ValueLayout.OfShort U16 =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt I32 =
-            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfDouble F64_BIG =
             ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
@@ -294,11 +291,11 @@ final class Unpickler {
     }
 
     private int u16() throws FormatException {
-        return take(2).get(U16, 0) & 0xffff;
+        return take(2).get(Layouts.I16, 0) & 0xffff;
     }
 
     private int i32() throws FormatException {
-        return take(4).get(I32, 0);
+        return take(4).get(Layouts.I32, 0);
     }
 
     private static Object integer(MemorySegment little) {

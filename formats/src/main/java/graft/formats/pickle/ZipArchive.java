@@ -5,10 +5,9 @@ import graft.formats.FormatException;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
+import graft.formats.io.Layouts;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -27,12 +26,6 @@ import java.util.zip.CRC32;
  * @param directoryBytes bytes read: the directory and the local headers
  */
 record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
-    private static final ValueLayout.OfShort U16 =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfInt U32 =
-            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong I64 =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private static final int MAX_ENTRIES = 1_000_000;
     private static final int END_BYTES = 22;
@@ -118,7 +111,7 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
             long end = bytes.byteSize() - END_BYTES;
             long first = Math.max(0, end - 0xffff);
             while (end >= first
-                    && (bytes.get(U32, end) != END_MARK
+                    && (bytes.get(Layouts.I32, end) != END_MARK
                             || end + END_BYTES + u16(end + 20) != bytes.byteSize())) {
                 end--;
             }
@@ -130,15 +123,17 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
             long offset = u32(end + 16);
             boolean oneDisk = u16(end + 4) == 0 && u16(end + 6) == 0 && u16(end + 8) == entries;
             long locator = end - LOCATOR_BYTES;
-            if (locator >= 0 && bytes.get(U32, locator) == LOCATOR_MARK) {
-                end = bytes.get(I64, locator + 8);
-                if (end < 0 || end > locator - END64_BYTES || bytes.get(U32, end) != END64_MARK) {
+            if (locator >= 0 && bytes.get(Layouts.I32, locator) == LOCATOR_MARK) {
+                end = bytes.get(Layouts.I64, locator + 8);
+                if (end < 0
+                        || end > locator - END64_BYTES
+                        || bytes.get(Layouts.I32, end) != END64_MARK) {
                     throw bad(locator, "no zip64 end of archive where the locator points");
                 }
-                entries = bytes.get(I64, end + 32);
-                size = bytes.get(I64, end + 40);
-                offset = bytes.get(I64, end + 48);
-                oneDisk = u32(end + 16) == 0 && bytes.get(I64, end + 24) == entries;
+                entries = bytes.get(Layouts.I64, end + 32);
+                size = bytes.get(Layouts.I64, end + 40);
+                offset = bytes.get(Layouts.I64, end + 48);
+                oneDisk = u32(end + 16) == 0 && bytes.get(Layouts.I64, end + 24) == entries;
             }
             if (!oneDisk) {
                 throw bad(end, "one part of a split archive");
@@ -158,7 +153,7 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
 
         /** Reads one directory entry; returns where the next begins. */
         private long central(long at, long end, List<Central> into) throws FormatException {
-            if (end - at < CENTRAL_BYTES || bytes.get(U32, at) != CENTRAL_MARK) {
+            if (end - at < CENTRAL_BYTES || bytes.get(Layouts.I32, at) != CENTRAL_MARK) {
                 throw bad(at, "no directory entry");
             }
             int nameBytes = u16(at + 28);
@@ -187,7 +182,7 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
                 throw bad(at, "entry %s has two sizes".formatted(FileSpot.quote(name)));
             }
             checkName(at, name);
-            into.add(new Central(name, flags, bytes.get(U32, at + 16), size, local));
+            into.add(new Central(name, flags, bytes.get(Layouts.I32, at + 16), size, local));
             return next;
         }
 
@@ -195,7 +190,7 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
         private Entry entry(Central central, long free, long limit) throws FormatException {
             long at = central.local();
             String quoted = FileSpot.quote(central.name());
-            if (at < free || limit - at < LOCAL_BYTES || bytes.get(U32, at) != LOCAL_MARK) {
+            if (at < free || limit - at < LOCAL_BYTES || bytes.get(Layouts.I32, at) != LOCAL_MARK) {
                 throw bad(at, "no entry %s, or one inside another".formatted(quoted));
             }
             int nameBytes = u16(at + 26);
@@ -246,7 +241,7 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
                 }
                 at += 8;
                 left -= 8;
-                return bytes.get(I64, at - 8);
+                return bytes.get(Layouts.I64, at - 8);
             }
         }
 
@@ -276,11 +271,11 @@ record ZipArchive(SequencedMap<String, Entry> entries, long directoryBytes) {
         }
 
         private int u16(long at) {
-            return bytes.get(U16, at) & 0xffff;
+            return bytes.get(Layouts.I16, at) & 0xffff;
         }
 
         private long u32(long at) {
-            return bytes.get(U32, at) & IN_EXTRA;
+            return bytes.get(Layouts.I32, at) & IN_EXTRA;
         }
 
         private MalformedFileException bad(long at, String problem) {

@@ -3,12 +3,11 @@ package graft.formats.safetensors;
 import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
+import graft.formats.io.Layouts;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -27,9 +26,6 @@ record SafetensorsHeader(
     static final long MAX_BYTES = 100_000_000;
 
     static final int PREFIX_BYTES = 8;
-
-    private static final ValueLayout.OfLong U64 =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** One tensor and its bytes, {@code begin} to {@code end}, counted from {@code dataStart}. */
     record Entry(TensorInfo info, long begin, long end) {}
@@ -61,7 +57,7 @@ record SafetensorsHeader(
                     FileSpot.of(name, 0),
                     "%d bytes, shorter than the 8-byte header length".formatted(file.byteSize()));
         }
-        long length = file.get(U64, 0); // u64: above Long.MAX_VALUE it reads negative
+        long length = file.get(Layouts.I64, 0); // u64: above Long.MAX_VALUE it reads negative
         if (length < 0 || length > MAX_BYTES) {
             throw new LimitExceededException(
                     SafetensorsRule.HEADER_TOO_LARGE,

@@ -1,8 +1,8 @@
 package graft.formats.tensor;
 
+import graft.formats.io.Layouts;
+
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
  * Moves tiles of elements between tensor bytes and float arrays.
@@ -12,12 +12,6 @@ import java.nio.ByteOrder;
  * measured faster than copying to an array first.
  */
 public final class Elements {
-    private static final ValueLayout.OfShort I16 =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfFloat F32 =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfDouble F64 =
-            ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** Elements copied at once: 4 KiB stay in the first cache. */
     private static final int CHUNK = 2048;
@@ -38,7 +32,7 @@ public final class Elements {
                 short[] chunk = new short[Math.min(CHUNK, count)];
                 for (int done = 0; done < count; done += chunk.length) {
                     int length = Math.min(chunk.length, count - done);
-                    MemorySegment.copy(bytes, I16, 2 * (first + done), chunk, 0, length);
+                    MemorySegment.copy(bytes, Layouts.I16, 2 * (first + done), chunk, 0, length);
                     if (type == DType.F16) {
                         widenHalf(chunk, into, at + done, length);
                     } else {
@@ -46,10 +40,10 @@ public final class Elements {
                     }
                 }
             }
-            case F32 -> MemorySegment.copy(bytes, F32, 4 * first, into, at, count);
+            case F32 -> MemorySegment.copy(bytes, Layouts.F32, 4 * first, into, at, count);
             case F64 -> {
                 for (int i = 0; i < count; i++) {
-                    into[at + i] = (float) bytes.get(F64, 8 * (first + i));
+                    into[at + i] = (float) bytes.get(Layouts.F64, 8 * (first + i));
                 }
             }
             default -> throw notComputable(type);
@@ -75,13 +69,13 @@ public final class Elements {
                     } else {
                         narrowBrain(from, at + done, chunk, length);
                     }
-                    MemorySegment.copy(chunk, 0, bytes, I16, 2 * (first + done), length);
+                    MemorySegment.copy(chunk, 0, bytes, Layouts.I16, 2 * (first + done), length);
                 }
             }
-            case F32 -> MemorySegment.copy(from, at, bytes, F32, 4 * first, count);
+            case F32 -> MemorySegment.copy(from, at, bytes, Layouts.F32, 4 * first, count);
             case F64 -> {
                 for (int i = 0; i < count; i++) {
-                    bytes.set(F64, 8 * (first + i), from[at + i]);
+                    bytes.set(Layouts.F64, 8 * (first + i), from[at + i]);
                 }
             }
             default -> throw notComputable(type);
