@@ -10,6 +10,7 @@ import graft.formats.tensor.TensorInfo;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -25,10 +26,26 @@ final class InitializerBytes {
             return Optional.empty();
         }
         long[] extents = tensor.getDimsList().stream().mapToLong(Long::longValue).toArray();
+        return Optional.of(info(spot, tensor.getName(), type.get(), extents));
+    }
+
+    /** Of an adapter's parameter likewise. */
+    static TensorInfo info(FileSpot spot, String name, DType type, long[] extents)
+            throws MalformedFileException {
         try {
-            return Optional.of(new TensorInfo(tensor.getName(), type.get(), Shape.of(extents)));
+            return new TensorInfo(name, type, Shape.of(extents));
         } catch (IllegalArgumentException | ArithmeticException e) {
-            throw new MalformedFileException(spot, "impossible dims " + tensor.getDimsList());
+            throw new MalformedFileException(spot, "impossible dims " + Arrays.toString(extents));
+        }
+    }
+
+    /** Refuses {@code held} bytes that are not what type and shape need. */
+    static void checkSize(FileSpot spot, TensorInfo info, long held) throws MalformedFileException {
+        if (held != info.bytes()) {
+            throw new MalformedFileException(
+                    spot,
+                    "holds %d bytes, dims %s of %s need %d"
+                            .formatted(held, info.shape(), info.dtype(), info.bytes()));
         }
     }
 
@@ -39,12 +56,7 @@ final class InitializerBytes {
                 tensor.hasRawData()
                         ? MemorySegment.ofBuffer(tensor.getRawData().asReadOnlyByteBuffer())
                         : MemorySegment.ofBuffer(typed(tensor, info));
-        if (bytes.byteSize() != info.bytes()) {
-            throw new MalformedFileException(
-                    spot,
-                    "holds %d bytes, dims %s of %s need %d"
-                            .formatted(bytes.byteSize(), info.shape(), info.dtype(), info.bytes()));
-        }
+        checkSize(spot, info, bytes.byteSize());
         return bytes;
     }
 

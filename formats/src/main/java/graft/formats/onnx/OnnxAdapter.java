@@ -6,7 +6,6 @@ import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.io.Layouts;
 import graft.formats.tensor.DType;
-import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
@@ -116,27 +115,13 @@ public final class OnnxAdapter implements TensorSource {
                             ? "element type %d is none that Graft reads".formatted(code)
                             : "two parameters of this name, or none at all");
         }
-        TensorInfo info = info(spot, name, type.get(), extents(spot, field(table, 1)));
+        TensorInfo info =
+                InitializerBytes.info(spot, name, type.get(), extents(spot, field(table, 1)));
         long data = field(table, 3) == 0 ? 0 : target(field(table, 3));
         long held = data == 0 ? 0 : length(data, 1);
-        if (held != info.bytes()) {
-            throw new MalformedFileException(
-                    spot,
-                    "holds %d bytes, dims %s of %s need %d"
-                            .formatted(held, info.shape(), info.dtype(), info.bytes()));
-        }
+        InitializerBytes.checkSize(spot, info, held);
         infos.put(name, info);
         bytes.put(name, file.asSlice(data + 4, held));
-    }
-
-    private static TensorInfo info(FileSpot spot, String name, DType type, long[] extents)
-            throws MalformedFileException {
-        try {
-            return new TensorInfo(name, type, Shape.of(extents));
-        } catch (IllegalArgumentException | ArithmeticException e) {
-            throw new MalformedFileException(
-                    spot, "impossible dims " + java.util.Arrays.toString(extents));
-        }
     }
 
     private long[] extents(FileSpot spot, long field) throws IOException {
