@@ -8,7 +8,6 @@ import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.onnx.proto.ModelProto;
 import graft.formats.onnx.proto.TensorProto;
-import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
@@ -20,13 +19,11 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * An ONNX model whose initializers are readable tensors wherever their bytes lie.
@@ -41,7 +38,6 @@ public final class OnnxModel implements TensorSource {
     private final Arena arena;
     private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
     private final Map<String, MemorySegment> bytes = new LinkedHashMap<>();
-    private final Set<String> names = new HashSet<>();
 
     private OnnxModel(Path file, ModelProto proto, Arena arena) {
         this.file = file;
@@ -98,7 +94,6 @@ public final class OnnxModel implements TensorSource {
         var external = new ExternalFiles(file, arena);
         for (TensorProto tensor : proto.getGraph().getInitializerList()) {
             var spot = FileSpot.of(file).tensor(tensor.getName());
-            names.add(tensor.getName());
             Optional<TensorInfo> info = InitializerBytes.info(spot, tensor);
             if (info.isEmpty()) {
                 continue; // a type that only passes through
@@ -129,20 +124,6 @@ public final class OnnxModel implements TensorSource {
                 .mapToLong(set -> set.getVersion())
                 .max()
                 .orElse(0);
-    }
-
-    /** Values that must or may be fed, without initializers that an old graph lists as inputs. */
-    public List<ValueInfoProto> requiredInputs() {
-        return proto.getGraph().getInputList().stream().filter(in -> !isInitializer(in)).toList();
-    }
-
-    /** Initializers that a caller may replace: listed as inputs too (IR 4 and later). */
-    public List<ValueInfoProto> optionalInputs() {
-        return proto.getGraph().getInputList().stream().filter(this::isInitializer).toList();
-    }
-
-    private boolean isInitializer(ValueInfoProto input) {
-        return names.contains(input.getName());
     }
 
     /** {@code metadata_props}; the last of equal keys counts. */

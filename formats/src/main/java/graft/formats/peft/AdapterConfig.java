@@ -169,11 +169,6 @@ public final class AdapterConfig {
         return number(spot, document, "init_r", 12);
     }
 
-    /** The rank of modules that no pattern names. */
-    public int defaultRank() {
-        return rank;
-    }
-
     /** Whether s is α/√r. */
     public boolean isRankStabilised() {
         return rankStabilised;

@@ -10,9 +10,6 @@ import java.util.stream.Collectors;
  * fail.
  */
 public final class Shape {
-    /** The shape of a single number. */
-    public static final Shape SCALAR = new Shape(new long[0], 1);
-
     private final long[] extents;
     private final long elements;
 
