@@ -153,6 +153,20 @@ public final class AdapterConfig {
         return (int) rankPattern.first(module).orElse(rank);
     }
 
+    /**
+     * @param factor where the factor lies that has {@code storedRank}
+     * @throws MalformedFileException if {@code module} has another rank
+     */
+    void checkRank(FileSpot factor, String module, long storedRank) throws MalformedFileException {
+        int expected = rank(module);
+        if (storedRank != expected || storedRank < 1) {
+            throw new MalformedFileException(
+                    factor,
+                    "has rank %d, %s says %d".formatted(storedRank, FILE_NAME, expected),
+                    "configuration and weights belong to different adapters; get both again");
+        }
+    }
+
     /** The scale s of {@code module}, whose factors have {@code storedRank}. */
     public double scale(String module, int storedRank) {
         double a = alphaPattern.first(module).orElse(alpha);

@@ -5,8 +5,6 @@ import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.tensor.TensorInfo;
 
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 
 /**
@@ -68,7 +66,7 @@ record DenseDecoder(AdapterConfig config) {
             return new DenseChange.LoKr.Part(whole, null);
         }
         TensorInfo first = tensors.matrix(role + "_a");
-        @Nullable TensorInfo second = tensors.matrix(role + "_b");
+        TensorInfo second = tensors.matrix(role + "_b");
         if (first.shape().extent(1) != second.shape().extent(0)) {
             throw tensors.problem(
                     first, "shapes %s·%s do not fit".formatted(first.shape(), second.shape()));
@@ -83,13 +81,7 @@ record DenseDecoder(AdapterConfig config) {
 
     private void checkRank(ModuleTensors tensors, TensorInfo tensor, long rank)
             throws MalformedFileException {
-        int expected = config.rank(tensors.module());
-        if (rank != expected || rank < 1) {
-            throw new MalformedFileException(
-                    tensors.spot(tensor),
-                    "has rank %d, %s says %d".formatted(rank, AdapterConfig.FILE_NAME, expected),
-                    "configuration and weights belong to different adapters; get both again");
-        }
+        config.checkRank(tensors.spot(tensor), tensors.module(), rank);
     }
 
     private static void checkNoCore(ModuleTensors tensors, String role) throws FormatException {

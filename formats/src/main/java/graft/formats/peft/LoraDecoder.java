@@ -1,7 +1,6 @@
 package graft.formats.peft;
 
 import graft.formats.FormatException;
-import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
@@ -83,12 +82,8 @@ record LoraDecoder(AdapterConfig config, boolean isAuthority) {
             throws IOException {
         checkPair(tensors, a, b);
         int rank = (int) a.shape().extent(0);
-        if (isAuthority && config.rank(path) != rank) {
-            throw new MalformedFileException(
-                    tensors.spot(a),
-                    "has rank %d, %s says %d"
-                            .formatted(rank, AdapterConfig.FILE_NAME, config.rank(path)),
-                    "configuration and weights belong to different adapters; get both again");
+        if (isAuthority) {
+            config.checkRank(tensors.spot(a), path, rank);
         }
         int out = (int) b.shape().extent(0);
         int in = (int) (a.shape().elements() / rank);
