@@ -38,9 +38,11 @@ final class AdapterDecoder {
     private final Dialect dialect;
     private final ConfigByComponent configs;
     private final Map<String, Map<String, TensorInfo>> modules = new TreeMap<>();
-    private final Map<String, TensorRole> wholeRoles = new TreeMap<>();
-    private final Map<String, TensorInfo> wholes = new HashMap<>();
+    private final Map<String, Whole> wholes = new TreeMap<>();
     private final List<TensorInfo> read = new ArrayList<>();
+
+    /** A tensor that replaces the base's, and why. */
+    private record Whole(TensorRole role, TensorInfo info) {}
 
     AdapterDecoder(AdapterWeights weights, Dialect dialect, ConfigByComponent configs) {
         this.weights = weights;
@@ -57,7 +59,7 @@ final class AdapterDecoder {
     List<AdapterChange> decode() throws IOException {
         sort();
         List<AdapterChange> changes = new ArrayList<>();
-        for (TensorRole whole : wholeRoles.values()) {
+        for (Whole whole : wholes.values()) {
             changes.add(whole(whole));
         }
         @Nullable Map<String, TensorInfo> shared = modules.remove("");
@@ -89,15 +91,17 @@ final class AdapterDecoder {
             switch (role.role()) {
                 case TensorRole.IGNORED -> {}
                 case TensorRole.WHOLE, TensorRole.BASE_LAYER, TensorRole.NORM -> {
-                    TensorInfo twin = wholes.get(role.module());
-                    if (twin == null || !isTwin(twin, info)) {
-                        wholeRoles.put(role.module(), role);
-                        checkFirst(role, wholes.put(role.module(), info), info);
+                    Whole twin = wholes.putIfAbsent(role.module(), new Whole(role, info));
+                    if (twin != null && !isTwin(twin.info(), info)) {
+                        throw second(role, twin.info(), info);
                     }
                 }
                 default -> {
                     var module = modules.computeIfAbsent(role.module(), _ -> new HashMap<>());
-                    checkFirst(role, module.put(role.role(), info), info);
+                    TensorInfo before = module.put(role.role(), info);
+                    if (before != null) {
+                        throw second(role, before, info);
+                    }
                 }
             }
         }
@@ -115,26 +119,22 @@ final class AdapterDecoder {
                 == -1;
     }
 
-    private void checkFirst(TensorRole role, @Nullable TensorInfo before, TensorInfo now)
-            throws MalformedFileException {
-        if (before != null) {
-            throw new MalformedFileException(
-                    weights.spot(now),
-                    "is %s of %s as %s is"
-                            .formatted(
-                                    role.role(),
-                                    FileSpot.quote(role.module()),
-                                    FileSpot.quote(before.name())));
-        }
+    private MalformedFileException second(TensorRole role, TensorInfo before, TensorInfo now) {
+        return new MalformedFileException(
+                weights.spot(now),
+                "is %s of %s as %s is"
+                        .formatted(
+                                role.role(),
+                                FileSpot.quote(role.module()),
+                                FileSpot.quote(before.name())));
     }
 
-    private ReplacedTensor whole(TensorRole role) throws IOException {
-        String name = role.module();
-        TensorInfo info = wholes.get(name);
+    private ReplacedTensor whole(Whole whole) throws IOException {
+        String name = whole.role().module();
         AdapterConfig config = configs.only();
         String module = name.contains(".") ? name.substring(0, name.lastIndexOf('.')) : "";
         boolean expected =
-                switch (role.role()) {
+                switch (whole.role().role()) {
                     case TensorRole.NORM -> config.type() == PeftType.LN_TUNING;
                     case TensorRole.BASE_LAYER ->
                             modules.containsKey(module)
@@ -145,14 +145,14 @@ final class AdapterDecoder {
                                     || VOCABULARY.contains(
                                             module.substring(module.lastIndexOf('.') + 1));
                 };
-        if (info == null || !expected) {
+        if (!expected) {
             throw new UnsupportedFeatureException(
-                    FileSpot.of(weights.path()).tensor(info == null ? name : info.name()),
+                    weights.spot().tensor(whole.info().name()),
                     "is no part of a %s adapter and not in modules_to_save"
                             .formatted(config.type()),
                     "merge the adapter into its base with PEFT first");
         }
-        return new ReplacedTensor(name, info);
+        return new ReplacedTensor(name, whole.info());
     }
 
     private static boolean isIn(List<String> modules, String tensor) {
