@@ -19,7 +19,7 @@ import java.util.stream.Stream;
  */
 record AdapterFiles(Optional<Path> config, Path weights) {
     /** Weights in a folder without a configuration; diffusers' name first. */
-    private static final String DIFFUSERS = "pytorch_lora_weights.safetensors";
+    static final String DIFFUSERS = "pytorch_lora_weights.safetensors";
 
     /** No model names its own tensors so; of LyCORIS, which is refused by name, all do. */
     private static final String KOHYA = "lora_";

@@ -44,7 +44,7 @@ public enum AdapterProfile {
         return switch (this) {
             case pattern, uniform, gguf -> PeftAdapter.WEIGHTS;
             case kohya -> "lora.safetensors";
-            case diffusers -> "pytorch_lora_weights.safetensors";
+            case diffusers -> AdapterFiles.DIFFUSERS;
         };
     }
 }

@@ -80,9 +80,7 @@ public final class PeftNames implements Dialect {
 
     private static String clean(String path) {
         if (factor(path).isEmpty()) {
-            String saved =
-                    path.replace(".modules_to_save.default.", ".")
-                            .replace(".modules_to_save.", ".");
+            String saved = saved(path);
             String rows = "." + TensorRole.ROWS + ".default";
             return saved.endsWith(rows) ? without(saved, ".default") : saved;
         }
@@ -128,7 +126,7 @@ public final class PeftNames implements Dialect {
     private static Optional<TensorRole> factor(String path) {
         String rest = path;
         boolean isBias = rest.endsWith(".bias");
-        rest = isBias ? rest.substring(0, rest.length() - 5) : without(rest, ".weight");
+        rest = without(rest, isBias ? ".bias" : ".weight");
         rest = without(rest, ".default");
         int dot = rest.lastIndexOf('.');
         String role = rest.substring(dot + 1);
@@ -155,8 +153,7 @@ public final class PeftNames implements Dialect {
         if (!rows.equals(without(path, ".default"))) {
             return Optional.of(new TensorRole(without(rows, ".token_adapter"), TensorRole.ROWS));
         }
-        String saved =
-                path.replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".");
+        String saved = saved(path);
         String role = TensorRole.WHOLE;
         for (String word : List.of(TensorRole.NORM, TensorRole.BASE_LAYER)) {
             String infix = "." + word + ".";
@@ -166,6 +163,11 @@ public final class PeftNames implements Dialect {
             }
         }
         return Optional.of(new TensorRole(saved, role));
+    }
+
+    /** The name that a tensor of {@code modules_to_save} has in the base. */
+    private static String saved(String path) {
+        return path.replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".");
     }
 
     private static String without(String name, String ending) {
