@@ -62,12 +62,12 @@ public final class ArchiveReader implements AutoCloseable {
             boolean first = ManifestReader.isIntact(bytes);
             if (!first) {
                 bytes = copy(channel);
-            }
-            if (!ManifestReader.isIntact(bytes)) {
-                throw new MalformedFileException(
-                        FileSpot.of(path),
-                        "has no intact manifest, neither at the start nor at the end",
-                        "if it is an archive of Graft, tar still extracts its plain members");
+                if (bytes.length == 0) {
+                    throw new MalformedFileException(
+                            FileSpot.of(path),
+                            "has no intact manifest, neither at the start nor at the end",
+                            "if it is an archive of Graft, tar still extracts its plain members");
+                }
             }
             Manifest manifest = ManifestReader.read(FileSpot.of(path), bytes);
             return new ArchiveReader(path, channel, bytes, first, manifest);
@@ -103,6 +103,7 @@ public final class ArchiveReader implements AutoCloseable {
         return read(channel, at + RECORD, (int) bytes);
     }
 
+    /** The last intact copy of the manifest; empty if there is none. */
     private static byte[] copy(FileChannel channel) throws IOException {
         long end = channel.size() / RECORD * RECORD;
         long least = Math.max(0, end - ManifestReader.MAX_BYTES - 8 * RECORD);
