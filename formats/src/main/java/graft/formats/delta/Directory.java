@@ -1,16 +1,14 @@
 package graft.formats.delta;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
+import graft.formats.StrictJson;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.io.SegmentInputStream;
 import graft.formats.tensor.DType;
@@ -18,7 +16,6 @@ import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.ByteArrayOutputStream;
-import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
@@ -40,8 +37,7 @@ final class Directory {
     private static final int MAX_JSON_BYTES = 100_000_000;
     private static final int FIELDS = 10;
 
-    private static final ObjectMapper JSON =
-            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+    private static final ObjectMapper JSON = new ObjectMapper();
 
     private Directory() {}
 
@@ -86,16 +82,7 @@ final class Directory {
         if (json.length > MAX_JSON_BYTES) {
             throw new LimitExceededException(spot, "a directory above 100 MB");
         }
-        JsonNode root;
-        try {
-            root = JSON.readTree(json);
-        } catch (JsonProcessingException e) {
-            throw new MalformedFileException(
-                    spot, "the directory is not valid JSON: " + e.getOriginalMessage());
-        } catch (CharConversionException e) {
-            throw new MalformedFileException(
-                    spot, "the directory is not valid UTF-32: " + e.getMessage());
-        }
+        JsonNode root = StrictJson.read(spot, "the directory is ", json);
         long seed = root.path("seed").asLong();
         if (seed < 0 || seed >= CounterRandom.SEEDS) {
             throw new MalformedFileException(spot, "seed %d outside 0..2^32-1".formatted(seed));

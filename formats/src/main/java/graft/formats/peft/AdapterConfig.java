@@ -1,16 +1,14 @@
 package graft.formats.peft;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
+import graft.formats.StrictJson;
 
-import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,9 +27,6 @@ public final class AdapterConfig {
     private static final long MAX_BYTES = 16 << 20;
     private static final int DEFAULT_RANK = 8;
     private static final double DEFAULT_ALPHA = 8;
-
-    private static final JsonMapper JSON =
-            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
     private final FileSpot spot;
     private final ObjectNode document;
@@ -74,15 +69,7 @@ public final class AdapterConfig {
         if (Files.size(file) > MAX_BYTES) {
             throw new LimitExceededException(spot, "%d bytes".formatted(Files.size(file)));
         }
-        byte[] bytes = Files.readAllBytes(file);
-        JsonNode root;
-        try {
-            root = JSON.readTree(bytes);
-        } catch (JsonProcessingException e) {
-            throw new MalformedFileException(spot, "not valid JSON: " + e.getOriginalMessage());
-        } catch (CharConversionException e) {
-            throw new MalformedFileException(spot, "not valid UTF-32: " + e.getMessage());
-        }
+        JsonNode root = StrictJson.read(spot, "", Files.readAllBytes(file));
         if (!(root instanceof ObjectNode document)) {
             throw new MalformedFileException(spot, "not a JSON object");
         }
@@ -96,7 +83,7 @@ public final class AdapterConfig {
 
     /** What an adapter without a configuration is: LoRA. */
     static AdapterConfig none(FileSpot spot) throws IOException {
-        return new AdapterConfig(spot, JSON.createObjectNode().put("peft_type", "LORA"));
+        return new AdapterConfig(spot, emptyDocument().put("peft_type", "LORA"));
     }
 
     /**
@@ -291,7 +278,7 @@ public final class AdapterConfig {
     public static AdapterConfig fresh(
             String base, boolean fanInFanOut, List<String> modulesToSave, boolean savesBiases)
             throws IOException {
-        ObjectNode document = JSON.createObjectNode();
+        ObjectNode document = emptyDocument();
         document.put("peft_type", "LORA");
         document.put("base_model_name_or_path", base);
         document.put("bias", savesBiases ? "all" : "none");
@@ -315,6 +302,10 @@ public final class AdapterConfig {
         copy.put("bias", "none");
         copy.remove("trainable_token_indices");
         return new AdapterConfig(FileSpot.of(FILE_NAME), copy);
+    }
+
+    private static ObjectNode emptyDocument() {
+        return JsonNodeFactory.instance.objectNode();
     }
 
     /** A copy of the document, to derive another one from. */
