@@ -47,7 +47,7 @@ public final class ArchiveWriter implements AutoCloseable {
     /** Where the next byte goes. */
     private long at;
 
-    /** Where the last member's data ended, and the room kept from there to this one's. */
+    /** Where the last member's data ended. */
     private long gapStart;
 
     private BlockTable blocks = new BlockTable(0);

@@ -8,11 +8,10 @@ import java.lang.foreign.MemorySegment;
  * Moves tiles of elements between tensor bytes and float arrays.
  *
  * <p>Widening to float32 is exact for F16, BF16 and F32 and rounds once for F64. Narrowing rounds
- * once, to nearest even. Plain loops over {@code MemorySegment}: HotSpot vectorises them, and they
- * measured faster than copying to an array first.
+ * once, to nearest even. Half-precision elements are copied and converted over arrays: HotSpot
+ * vectorised loops over mapped segments or not depending on what else had run.
  */
 public final class Elements {
-
     /** Elements copied at once: 4 KiB stay in the first cache. */
     private static final int CHUNK = 2048;
 
