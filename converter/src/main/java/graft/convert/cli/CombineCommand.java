@@ -94,11 +94,7 @@ final class CombineCommand implements Callable<Integer> {
                                         adapter.kernel,
                                         common.progress()));
         printer.human(AdapterSummary.of(ledger, ledger.tensors()));
-        if (dryRun) {
-            OutputOptions.announceDryRun(printer);
-        } else {
-            write.announce(printer);
-        }
+        write.announce(printer, dryRun);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

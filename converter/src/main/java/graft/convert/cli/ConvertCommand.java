@@ -124,8 +124,7 @@ final class ConvertCommand implements Callable<Integer> {
             OutputOptions.announceDryRun(printer);
         } else {
             printer.human(ConvertSummary.of(ledger));
-            printer.human("Wrote %s (figures: %s)".formatted(target, target.resolve("graft.json")));
-            printer.path(target);
+            OutputOptions.announce(printer, target);
         }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;

@@ -35,6 +35,7 @@ import java.util.concurrent.Callable;
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class DownloadCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
+    @Mixin FilterOptions filter = new FilterOptions();
 
     @Parameters(index = "0", paramLabel = "REF", description = "org/name[@revision][/folder].")
     String ref;
@@ -45,15 +46,6 @@ final class DownloadCommand implements Callable<Integer> {
             paramLabel = "FILE",
             description = "Files of the repository; all of them by default.")
     List<String> names = new ArrayList<>();
-
-    @Option(
-            names = "--include",
-            paramLabel = "GLOB",
-            description = "Only what matches; repeatable.")
-    List<String> include = new ArrayList<>();
-
-    @Option(names = "--exclude", paramLabel = "GLOB", description = "Not what matches; repeatable.")
-    List<String> exclude = new ArrayList<>();
 
     @Option(
             names = "--local-dir",
@@ -74,43 +66,42 @@ final class DownloadCommand implements Callable<Integer> {
             throw new UsageException("--local-dir and --cache-dir exclude each other", "use one");
         }
         RepoRef repo = CommonOptions.repository(ref);
-        FileFilter asked = filter(repo);
-        try (HubSession hub = common.hub()) {
-            Snapshot snapshot = hub.snapshot(repo);
-            var request =
-                    new DownloadRequest(snapshot, asked, Optional.ofNullable(localDir), force);
-            DownloadPlan plan = hub.client().plan(request);
-            if (dryRun) {
-                table(printer, plan);
-            } else {
-                hub.client().download(request);
-            }
-            String folder = snapshot.ref().folder();
-            Path root = folder.isEmpty() ? plan.folder() : plan.folder().resolve(folder);
-            printer.human(
-                    "%s: %d files, %s · %s %s"
-                            .formatted(
-                                    snapshot.label(),
-                                    plan.items().size(),
-                                    Sizes.decimal(plan.bytes()),
-                                    dryRun ? "would fetch" : "fetched",
-                                    Sizes.decimal(plan.bytesToFetch())));
-            printer.human((dryRun ? "Nothing fetched (--dry-run); goes to " : "In ") + root);
-            printer.path(root);
-            printer.document(Json.object(document(snapshot, plan, root)));
+        FileFilter asked = chosen(repo);
+        HubSession hub = common.hub();
+        Snapshot snapshot = hub.snapshot(repo);
+        var request = new DownloadRequest(snapshot, asked, Optional.ofNullable(localDir), force);
+        DownloadPlan plan = hub.client().plan(request);
+        if (dryRun) {
+            table(printer, plan);
+        } else {
+            hub.client().download(request);
         }
+        String folder = snapshot.ref().folder();
+        Path root = folder.isEmpty() ? plan.folder() : plan.folder().resolve(folder);
+        printer.human(
+                "%s: %d files, %s · %s %s"
+                        .formatted(
+                                snapshot.label(),
+                                plan.items().size(),
+                                Sizes.decimal(plan.bytes()),
+                                dryRun ? "would fetch" : "fetched",
+                                Sizes.decimal(plan.bytesToFetch())));
+        printer.human((dryRun ? "Nothing fetched (--dry-run); goes to " : "In ") + root);
+        printer.path(root);
+        printer.document(Json.object(document(snapshot, plan, root)));
         return ExitCodes.DONE;
     }
 
-    private FileFilter filter(RepoRef repo) {
+    private FileFilter chosen(RepoRef repo) {
         try {
             List<String> files = names.stream().map(repo::inFolder).toList();
             boolean all = repo.folder().isEmpty();
             List<String> wanted =
-                    include.isEmpty() && names.isEmpty() && !all
+                    filter.include.isEmpty() && names.isEmpty() && !all
                             ? List.of(repo.folder() + "/*")
-                            : include.stream().map(repo::inFolder).toList();
-            return new FileFilter(files, wanted, exclude.stream().map(repo::inFolder).toList());
+                            : filter.include.stream().map(repo::inFolder).toList();
+            return new FileFilter(
+                    files, wanted, filter.exclude.stream().map(repo::inFolder).toList());
         } catch (IllegalArgumentException e) {
             throw new UsageException(
                     "file names and --include or --exclude exclude each other",

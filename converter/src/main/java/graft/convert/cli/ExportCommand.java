@@ -156,8 +156,7 @@ final class ExportCommand implements Callable<Integer> {
                         ? new AdapterFromOnnx().run(named(sources), base, output, force)
                         : new ExportModels().run(request(output));
         print(printer, ledger);
-        printer.human("Wrote %s (figures: %s)".formatted(output, output.resolve(Ledger.FILE_NAME)));
-        printer.path(output);
+        OutputOptions.announce(printer, output);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

@@ -112,11 +112,7 @@ final class ExtractCommand implements Callable<Integer> {
         printer.human(
                 "%d tensors unchanged and not saved, %d saved whole"
                         .formatted((long) ledger.total("unchanged"), (long) ledger.total("whole")));
-        if (dryRun) {
-            OutputOptions.announceDryRun(printer);
-        } else {
-            write.announce(printer);
-        }
+        write.announce(printer, dryRun);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

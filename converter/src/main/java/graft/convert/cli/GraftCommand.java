@@ -2,9 +2,15 @@ package graft.convert.cli;
 
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.RunLast;
 import picocli.CommandLine.Spec;
+
+import java.io.Closeable;
+import java.io.IOException;
 
 /** {@code graft} itself: the verbs below it do everything. */
 @Command(
@@ -59,11 +65,31 @@ final class GraftCommand implements Runnable {
     /** The whole command line, ready to execute; {@code arguments} are for the form of errors. */
     static CommandLine commandLine(String[] arguments) {
         var line = new CommandLine(new GraftCommand());
+        line.setExecutionStrategy(GraftCommand::execute);
         line.setExecutionExceptionHandler(Errors::onExecution);
         line.setParameterExceptionHandler((error, _) -> Errors.onParameters(error, arguments));
         line.setUnmatchedOptionsArePositionalParams(false);
         addHelp(line);
         return line;
+    }
+
+    /** Runs the verb, and ends what it opened at the Hub however it ends. */
+    private static int execute(ParseResult parsed) {
+        CommandLine verb = parsed.asCommandLineList().getLast();
+        try (Closeable _ = opened(verb)) {
+            return new RunLast().execute(parsed);
+        } catch (IOException e) {
+            throw new ExecutionException(verb, "cannot end the session", e);
+        }
+    }
+
+    private static Closeable opened(CommandLine verb) {
+        for (Object mixin : verb.getMixins().values()) {
+            if (mixin instanceof CommonOptions common) {
+                return common::close;
+            }
+        }
+        return () -> {};
     }
 
     private static void addHelp(CommandLine line) {

@@ -1,5 +1,7 @@
 package graft.convert.cli;
 
+import graft.convert.ledger.Ledger;
+
 import picocli.CommandLine.Option;
 
 import java.nio.file.Path;
@@ -19,8 +21,22 @@ final class OutputOptions {
 
     /** Tells where the result is. */
     void announce(Printer printer) {
-        printer.human("Wrote %s (figures: %s)".formatted(output, output.resolve("graft.json")));
-        printer.path(output);
+        announce(printer, output);
+    }
+
+    /** Tells where the result is, or that there is none. */
+    void announce(Printer printer, boolean dryRun) {
+        if (dryRun) {
+            announceDryRun(printer);
+        } else {
+            announce(printer);
+        }
+    }
+
+    /** Tells that a folder with a ledger is the result. */
+    static void announce(Printer printer, Path folder) {
+        printer.human("Wrote %s (figures: %s)".formatted(folder, folder.resolve(Ledger.FILE_NAME)));
+        printer.path(folder);
     }
 
     /** Tells that there is no result. */

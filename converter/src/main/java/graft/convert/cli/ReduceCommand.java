@@ -42,7 +42,7 @@ import java.util.concurrent.Callable;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ReduceCommand implements Callable<Integer> {
-    @Mixin final CommonOptions common = new CommonOptions();
+    @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
     @Mixin AdapterOptions adapter = new AdapterOptions();
@@ -67,12 +67,6 @@ final class ReduceCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        try (common) {
-            return run();
-        }
-    }
-
-    private int run() throws IOException {
         Printer printer = common.printer();
         var policy = adapter.policy(target.rule(adapter.minRank));
         int cores = threads.checked();
@@ -114,11 +108,7 @@ final class ReduceCommand implements Callable<Integer> {
         Ledger ledger = many ? new ReduceMany().run(request) : new ReduceAdapter().run(request);
         printer.human(
                 many ? AdapterSummary.ofMany(ledger) : AdapterSummary.of(ledger, ledger.tensors()));
-        if (dryRun) {
-            OutputOptions.announceDryRun(printer);
-        } else {
-            write.announce(printer);
-        }
+        write.announce(printer, dryRun);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

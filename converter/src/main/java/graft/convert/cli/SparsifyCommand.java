@@ -69,11 +69,7 @@ final class SparsifyCommand implements Callable<Integer> {
                         common.progress());
         Ledger ledger = new SparsifyModel().run(request);
         printer.human(summary(ledger));
-        if (dryRun) {
-            OutputOptions.announceDryRun(printer);
-        } else {
-            write.announce(printer);
-        }
+        write.announce(printer, dryRun);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

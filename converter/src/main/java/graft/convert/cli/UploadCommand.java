@@ -13,7 +13,6 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +33,7 @@ import java.util.concurrent.Callable;
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class UploadCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
+    @Mixin FilterOptions filter = new FilterOptions();
 
     @Parameters(index = "0", paramLabel = "DIR", description = "Folder, or one file.")
     Path source;
@@ -43,15 +43,6 @@ final class UploadCommand implements Callable<Integer> {
             paramLabel = "REPO",
             description = "org/name[@branch][/folder]; created if it is not there.")
     String ref;
-
-    @Option(
-            names = "--include",
-            paramLabel = "GLOB",
-            description = "Only what matches; repeatable.")
-    List<String> include = new ArrayList<>();
-
-    @Option(names = "--exclude", paramLabel = "GLOB", description = "Not what matches; repeatable.")
-    List<String> exclude = new ArrayList<>();
 
     @Option(names = "--private", description = "A repository that must be created is private.")
     boolean isPrivate;
@@ -85,32 +76,30 @@ final class UploadCommand implements Callable<Integer> {
             throw new UsageException("--commit-message is empty", "say what this commit is");
         }
         Refs.local(source.toString());
-        try (HubSession hub = common.hub()) {
-            Uploaded done =
-                    hub.client()
-                            .upload(
-                                    new UploadRequest(
-                                            hub.revised(repo),
-                                            source,
-                                            new FileFilter(List.of(), include, exclude),
-                                            message,
-                                            description,
-                                            createPr,
-                                            isPrivate,
-                                            Optional.ofNullable(parent)));
-            printer.human(
-                    done.files() == 0
-                            ? "Nothing changed: %d files are there already."
-                                    .formatted(done.unchanged())
-                            : "%d files committed, %d unchanged · sent %s"
-                                    .formatted(
-                                            done.files(),
-                                            done.unchanged(),
-                                            Sizes.decimal(done.bytesSent())));
-            printer.human(done.pullRequest().orElse(done.url()));
-            printer.line(done.pullRequest().orElse(done.url()));
-            printer.document(Json.object(document(repo, done)));
-        }
+        HubSession hub = common.hub();
+        Uploaded done =
+                hub.client()
+                        .upload(
+                                new UploadRequest(
+                                        hub.revised(repo),
+                                        source,
+                                        new FileFilter(List.of(), filter.include, filter.exclude),
+                                        message,
+                                        description,
+                                        createPr,
+                                        isPrivate,
+                                        Optional.ofNullable(parent)));
+        printer.human(
+                done.files() == 0
+                        ? "Nothing changed: %d files are there already.".formatted(done.unchanged())
+                        : "%d files committed, %d unchanged · sent %s"
+                                .formatted(
+                                        done.files(),
+                                        done.unchanged(),
+                                        Sizes.decimal(done.bytesSent())));
+        printer.human(done.pullRequest().orElse(done.url()));
+        printer.line(done.pullRequest().orElse(done.url()));
+        printer.document(Json.object(document(repo, done)));
         return ExitCodes.DONE;
     }
 
