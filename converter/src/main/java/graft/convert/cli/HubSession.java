@@ -23,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -39,6 +40,7 @@ final class HubSession implements AutoCloseable {
     private final Progress progress;
     private final @Nullable String revision;
     private final Map<RepoRef, Snapshot> snapshots = new HashMap<>();
+    private final Map<Snapshot, ModelFiles> models = new IdentityHashMap<>();
     private final List<RemoteModel> opened = new ArrayList<>();
     private @Nullable RepoRef revised;
 
@@ -143,7 +145,7 @@ final class HubSession implements AutoCloseable {
      */
     Path fetchTensors(RepoRef ref, Predicate<String> wanted) throws IOException {
         Snapshot snapshot = snapshot(ref);
-        ModelFiles files = ModelFiles.of(client, snapshot);
+        ModelFiles files = files(snapshot);
         long whole = plan(ref).bytesToFetch();
         if (whole == 0 || !files.haveHeaders()) {
             return fetch(ref);
@@ -165,8 +167,17 @@ final class HubSession implements AutoCloseable {
     }
 
     private DownloadRequest request(Snapshot snapshot) throws IOException {
-        var files = ModelFiles.of(client, snapshot);
-        return DownloadRequest.of(snapshot, FileFilter.names(files.all()));
+        return DownloadRequest.of(snapshot, FileFilter.names(files(snapshot).all()));
+    }
+
+    /** Found once per run: a sharded checkpoint's index is read for it. */
+    private ModelFiles files(Snapshot snapshot) throws IOException {
+        ModelFiles known = models.get(snapshot);
+        if (known == null) {
+            known = ModelFiles.of(client, snapshot);
+            models.put(snapshot, known);
+        }
+        return known;
     }
 
     /**
@@ -176,7 +187,7 @@ final class HubSession implements AutoCloseable {
     Inspection inspect(RepoRef ref) throws IOException {
         Snapshot snapshot = snapshot(ref);
         String label = ref.at(snapshot.commit()).toString();
-        ModelFiles files = ModelFiles.of(client, snapshot);
+        ModelFiles files = files(snapshot);
         if (plan(ref).bytesToFetch() == 0 || !files.haveHeaders()) {
             return new InspectModel().run(fetch(ref), label);
         }
@@ -203,7 +214,7 @@ final class HubSession implements AutoCloseable {
             inputs += plan.bytes();
             if (needed > 0) {
                 Snapshot snapshot = snapshot(ref);
-                if (ModelFiles.of(client, snapshot).haveHeaders()) { // pickles are not looked into
+                if (files(snapshot).haveHeaders()) { // pickles are not looked into
                     printer.human(InspectCommand.summary(inspect(ref)));
                 }
                 bytes += needed;
