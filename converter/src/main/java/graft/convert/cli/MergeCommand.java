@@ -10,7 +10,6 @@ import graft.convert.merge.MergeRequest;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,21 +26,9 @@ final class MergeCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin FineTuneOptions family = new FineTuneOptions();
     @Mixin MergeOptionGroup merge = new MergeOptionGroup();
     @Mixin ShardOptions shards = new ShardOptions();
-
-    @Parameters(
-            arity = "1..*",
-            paramLabel = "FINETUNE",
-            description = "Checkpoint files or folders.")
-    List<String> fineTunes;
-
-    @Option(
-            names = "--base",
-            required = true,
-            paramLabel = "REF",
-            description = "What they started from.")
-    String base;
 
     @Option(
             names = "--statistics",
@@ -53,10 +40,10 @@ final class MergeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        MergeOptions options = merge.options(fineTunes.size());
+        MergeOptions options = merge.options(family.fineTunes.size());
         long maxShardBytes = shards.checked();
         List<MergeRequest.FineTune> models = new ArrayList<>();
-        for (String fineTune : fineTunes) {
+        for (String fineTune : family.fineTunes) {
             models.add(new MergeRequest.FineTune(common.path(fineTune), common.name(fineTune)));
         }
         List<Path> files = new ArrayList<>();
@@ -73,8 +60,8 @@ final class MergeCommand implements Callable<Integer> {
                 new MergeModels()
                         .run(
                                 new MergeRequest(
-                                        common.path(base),
-                                        common.name(base),
+                                        common.path(family.base),
+                                        common.name(family.base),
                                         models,
                                         options,
                                         files,

@@ -7,8 +7,6 @@ import graft.convert.ledger.LedgerWriter;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,34 +23,22 @@ import java.util.concurrent.Callable;
 final class SweepCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin FineTuneOptions family = new FineTuneOptions();
     @Mixin MergeOptionGroup merge = new MergeOptionGroup();
     @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
-
-    @Parameters(
-            arity = "1..*",
-            paramLabel = "FINETUNE",
-            description = "Checkpoint files or folders.")
-    List<String> fineTunes;
-
-    @Option(
-            names = "--base",
-            required = true,
-            paramLabel = "REF",
-            description = "What they started from.")
-    String base;
 
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
         List<ConvertRequest.Source> models = new ArrayList<>();
-        for (String fineTune : fineTunes) {
+        for (String fineTune : family.fineTunes) {
             models.add(new ConvertRequest.Source(common.path(fineTune), common.name(fineTune)));
         }
         var request =
                 new ConvertRequest(
                         models,
-                        common.path(base),
-                        common.name(base),
+                        common.path(family.base),
+                        common.name(family.base),
                         merge.options(models.size()),
                         merge.dtype(),
                         sparsify.options(),
