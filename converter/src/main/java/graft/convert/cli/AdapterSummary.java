@@ -83,9 +83,9 @@ final class AdapterSummary {
                             "%s: %s modules, %s → %s, relative error %.4g\n",
                             row.get("folder"),
                             row.get("modules"),
-                            Sizes.decimal(number(row, "bytesIn").longValue()),
-                            Sizes.decimal(number(row, "fileBytes").longValue()),
-                            number(row, "relativeError").doubleValue()));
+                            Sizes.decimal(Figures.of(row, "bytesIn").longValue()),
+                            Sizes.decimal(Figures.of(row, "fileBytes").longValue()),
+                            Figures.of(row, "relativeError").doubleValue()));
         }
         text.append(
                 String.format(
@@ -96,9 +96,5 @@ final class AdapterSummary {
                         Sizes.decimal((long) ledger.total("fileBytes")),
                         ledger.total("relativeError")));
         return text.toString();
-    }
-
-    private static Number number(Map<String, Object> row, String name) {
-        return row.get(name) instanceof Number value ? value : 0;
     }
 }

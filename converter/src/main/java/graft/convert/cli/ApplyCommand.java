@@ -93,8 +93,9 @@ final class ApplyCommand implements Callable<Integer> {
             bases.add(beside(path));
         }
         List<AdapterRequest.Base> found = bases();
+        boolean sparse = isDelta(path);
         Ledger ledger =
-                isDelta(path)
+                sparse
                         ? applyDelta(path, found, maxShardBytes, cores)
                         : applyAdapter(path, found, cores);
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
@@ -103,7 +104,7 @@ final class ApplyCommand implements Callable<Integer> {
                                 .formatted(
                                         (long) ledger.total("tensors"),
                                         Sizes.decimal((long) ledger.total("bytesOut")))
-                        + (isDelta(path)
+                        + (sparse
                                 ? ""
                                 : " · %d changed by %d modules, %d as in the base"
                                         .formatted(

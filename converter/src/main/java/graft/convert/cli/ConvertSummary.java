@@ -22,8 +22,8 @@ final class ConvertSummary {
                             "%-24s %-8s %10s of %s  %s%n",
                             row.get("task"),
                             row.get("kind"),
-                            Sizes.decimal(number(row, "bytes")),
-                            Sizes.decimal(number(row, "bytesIn")),
+                            Sizes.decimal(Figures.of(row, "bytes").longValue()),
+                            Sizes.decimal(Figures.of(row, "bytesIn").longValue()),
                             error));
         }
         text.append(
@@ -32,9 +32,5 @@ final class ConvertSummary {
                                 ledger.results().size(),
                                 Sizes.decimal((long) ledger.total("bytesOut"))));
         return text.toString();
-    }
-
-    private static long number(Map<String, Object> row, String name) {
-        return row.get(name) instanceof Number number ? number.longValue() : 0;
     }
 }

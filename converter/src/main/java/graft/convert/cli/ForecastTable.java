@@ -20,16 +20,13 @@ final class ForecastTable {
                             Locale.ROOT,
                             "%-28s %12s %9.1f× %9.3f%% %10.3f%n",
                             setting.startsWith("as asked") ? "as asked" : setting,
-                            Sizes.decimal(Math.round(number(row, "bytesPerTask"))),
-                            number(row, "smaller"),
-                            100 * number(row, "kept"),
-                            number(row, "relativeError")));
+                            Sizes.decimal(
+                                    Math.round(Figures.of(row, "bytesPerTask").doubleValue())),
+                            Figures.of(row, "smaller").doubleValue(),
+                            100 * Figures.of(row, "kept").doubleValue(),
+                            Figures.of(row, "relativeError").doubleValue()));
         }
         text.append("error: expected ‖û − u‖/‖u‖; dithered values keep the length along u in full");
         return text.toString();
-    }
-
-    private static double number(Map<String, Object> row, String name) {
-        return row.get(name) instanceof Number number ? number.doubleValue() : 0;
     }
 }

@@ -20,11 +20,6 @@ final class Printer {
         this.quiet = quiet;
     }
 
-    /** Whether {@link #document} prints. */
-    boolean wantsJson() {
-        return json;
-    }
-
     /** A result for people. */
     void human(String text) {
         if (!json && !quiet) {
