@@ -144,6 +144,11 @@ class DownloadFaultsTest {
                                 "the CDN cuts every body before its first byte",
                                 Fault.cutBody(0).on(CDN)),
                         fails(
+                                HubException.Unreachable.class,
+                                "the CDN ignores `Range` and cuts every body in the middle",
+                                Fault.ignoreRange().on(CDN),
+                                Fault.cutBody(500_000).on(CDN)),
+                        fails(
                                 HubException.NotAllowed.class,
                                 "fresh signed URLs are refused for ever",
                                 Fault.status(403).on(CDN)),

@@ -3,6 +3,7 @@ package graft.hub.download;
 import graft.hub.HubException;
 import graft.hub.HubFile;
 import graft.hub.Snapshot;
+import graft.hub.cache.RepoFolder;
 import graft.hub.http.Answer;
 import graft.hub.http.Ask;
 import graft.hub.http.HubApi;
@@ -20,6 +21,9 @@ import java.util.Optional;
  * that expires; other files are at the Hub itself. Safe from any thread.
  */
 final class Origin {
+    /** A fresh signed address that is refused as often as this is not merely out of date. */
+    static final int MAX_RENEWALS = 3;
+
     private final Wire wire;
     private final HttpUrl resolve;
     private final Snapshot snapshot;
@@ -55,9 +59,12 @@ final class Origin {
         }
     }
 
-    /** Whether the address is a signed one, so that a refusal may mean that it has expired. */
-    boolean mayExpire(HttpUrl url) {
-        return !wire.isEndpoint(url) || !url.equals(resolve);
+    /** Whether {@code answer} may only mean that {@code url}, a signed address, has expired. */
+    boolean mayHaveExpired(Answer answer, HttpUrl url) {
+        return switch (answer.status()) {
+            case 400, 401, 403, 410 -> !url.equals(resolve);
+            default -> false;
+        };
     }
 
     private HttpUrl ask() throws IOException {
@@ -102,7 +109,7 @@ final class Origin {
         if (etag.contains("/") || etag.contains("\\") || etag.contains("..")) {
             throw corrupted("the server sent an ETag that looks like a path");
         }
-        boolean ofHub = etag.matches("[0-9a-f]{40}|[0-9a-f]{64}");
+        boolean ofHub = RepoFolder.isEtag(etag);
         boolean known = file.etag().isPresent() && file.etag().get().length() == etag.length();
         if (ofHub && known && !file.etag().get().equals(etag)) {
             throw corrupted("the server announces another hash than the list of files");

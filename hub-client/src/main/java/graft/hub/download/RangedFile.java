@@ -18,8 +18,6 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /** A file at the Hub, read by ranges. */
 final class RangedFile implements RemoteFile {
-    private static final int MAX_RENEWALS = 3;
-
     private final Wire wire;
     private final Origin origin;
     private final HubFile file;
@@ -68,7 +66,7 @@ final class RangedFile implements RemoteFile {
             String range = "bytes=%d-%d".formatted(first, first + target.remaining() - 1);
             try (Answer answer =
                     wire.once(Ask.content(origin.what(), place).with("Range", range))) {
-                if (isExpired(answer, place) && renewals++ < MAX_RENEWALS) {
+                if (origin.mayHaveExpired(answer, place) && renewals++ < Origin.MAX_RENEWALS) {
                     origin.renew(place);
                 } else if (Retries.isTransient(answer.status())) {
                     retries.after(answer);
@@ -79,13 +77,6 @@ final class RangedFile implements RemoteFile {
                 retries.after(e);
             }
         }
-    }
-
-    private boolean isExpired(Answer answer, HttpUrl place) {
-        return switch (answer.status()) {
-            case 400, 401, 403, 410 -> origin.mayExpire(place);
-            default -> false;
-        };
     }
 
     private void accept(Answer answer, long first, ByteBuffer target, Retries retries)

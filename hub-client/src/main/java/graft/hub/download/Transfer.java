@@ -30,9 +30,6 @@ import java.util.concurrent.locks.ReentrantLock;
  * does not. The hash follows behind the bytes that are there without a gap.
  */
 final class Transfer {
-    /** A fresh signed address that is refused as often as this is not merely out of date. */
-    private static final int MAX_RENEWALS = 3;
-
     private final Wire wire;
     private final HubOptions options;
     private final HubListener listener;
@@ -43,6 +40,9 @@ final class Transfer {
     private final ReentrantLock hashing = new ReentrantLock();
     private BlobHash hash;
     private volatile boolean rangesIgnored;
+
+    /** How far a body from the start has come; only what is beyond it is progress. */
+    private long furthest;
 
     Transfer(
             Wire wire,
@@ -123,30 +123,41 @@ final class Transfer {
         int renewals = 0;
         while (partial.done(segment) < partial.segmentLength(segment) && !rangesIgnored) {
             long before = partial.done(segment);
-            HttpUrl place = origin.place();
-            ByteBuffer buffer = buffers.take();
-            Optional<Answer> refused = Optional.empty();
-            IOException failure = null;
-            try {
-                refused = attempt(place, segment, buffer, retries, onRange);
-            } catch (IOException e) {
-                failure = e;
-            } finally {
-                buffers.give(buffer); // nobody waits or renews with a buffer in hand
-            }
-            if (partial.done(segment) > before) {
-                renewals = 0;
-            }
-            if (failure != null) {
-                retries.after(failure);
-            } else if (refused.isPresent()) {
-                renewals += refused(refused.get(), place, renewals, retries);
-            }
+            int taken =
+                    attempt(
+                            (place, buffer) -> ranged(place, segment, buffer, retries, onRange),
+                            renewals,
+                            retries);
+            renewals = partial.done(segment) > before ? 0 : renewals + taken;
         }
     }
 
     /** One request; the answer, still open, if it brought no bytes. */
-    private Optional<Answer> attempt(
+    @FunctionalInterface
+    private interface Attempt {
+        Optional<Answer> at(HttpUrl place, ByteBuffer buffer) throws IOException;
+    }
+
+    /** Tries once; if that failed, waits, renews the address, or gives up. The renewals it took. */
+    private int attempt(Attempt attempt, int renewals, Retries retries) throws IOException {
+        HttpUrl place = origin.place();
+        ByteBuffer buffer = buffers.take();
+        Optional<Answer> refused = Optional.empty();
+        IOException failure = null;
+        try {
+            refused = attempt.at(place, buffer);
+        } catch (IOException e) {
+            failure = e;
+        } finally {
+            buffers.give(buffer); // nobody waits or renews with a buffer in hand
+        }
+        if (failure != null) {
+            retries.after(failure);
+        }
+        return refused.isPresent() ? refused(refused.get(), place, renewals, retries) : 0;
+    }
+
+    private Optional<Answer> ranged(
             HttpUrl place, int segment, ByteBuffer buffer, Retries retries, Runnable onRange)
             throws IOException {
         Answer answer = wire.once(request(place, segment));
@@ -172,12 +183,7 @@ final class Transfer {
     /** Renews the address, or waits, or gives up; returns how many renewals that took. */
     private int refused(Answer answer, HttpUrl place, int renewals, Retries retries)
             throws IOException {
-        boolean expired =
-                switch (answer.status()) {
-                    case 400, 401, 403, 410 -> origin.mayExpire(place);
-                    default -> false;
-                };
-        if (expired && renewals < MAX_RENEWALS) {
+        if (origin.mayHaveExpired(answer, place) && renewals < Origin.MAX_RENEWALS) {
             answer.close();
             origin.renew(place);
             return 1;
@@ -285,36 +291,33 @@ final class Transfer {
     private void fromTheStart() throws IOException {
         restart("the server ignores Range");
         Retries retries = wire.retries(origin.what());
-        long most = 0;
+        furthest = 0;
         int renewals = 0;
         while (partial.present() < file.bytes()) {
             if (partial.present() > 0) {
                 restart("the connection was cut, and the server ignores Range");
             }
-            HttpUrl place = origin.place();
-            ByteBuffer buffer = buffers.take();
-            try {
-                Answer answer = wire.once(Ask.content(origin.what(), place));
-                if (answer.status() == 200) {
-                    try (answer) {
-                        origin.check(answer);
-                        checkLength(answer);
-                        most = sequential(answer.body(), buffer, retries, most);
-                    }
-                } else {
-                    renewals += refused(answer, place, renewals, retries);
-                }
-            } catch (IOException e) {
-                retries.after(e);
-            } finally {
-                buffers.give(buffer);
-            }
+            renewals +=
+                    attempt((place, buffer) -> whole(place, buffer, retries), renewals, retries);
         }
     }
 
-    private long sequential(BufferedSource body, ByteBuffer buffer, Retries retries, long most)
+    private Optional<Answer> whole(HttpUrl place, ByteBuffer buffer, Retries retries)
             throws IOException {
-        long reached = most;
+        Answer answer = wire.once(Ask.content(origin.what(), place));
+        if (answer.status() != 200) {
+            return Optional.of(answer);
+        }
+        try (answer) {
+            origin.check(answer);
+            checkLength(answer);
+            sequential(answer.body(), buffer, retries);
+        }
+        return Optional.empty();
+    }
+
+    private void sequential(BufferedSource body, ByteBuffer buffer, Retries retries)
+            throws IOException {
         var speed = new Speed(options.downloadTimeout().multipliedBy(3));
         for (int segment = 0; segment < partial.segments(); segment++) {
             long left = partial.segmentLength(segment);
@@ -325,14 +328,13 @@ final class Transfer {
                 int count = buffer.position();
                 append(segment, buffer.flip());
                 listener.on(new HubEvent.Moved(file.path(), count));
-                if (partial.present() > reached) {
-                    reached = partial.present();
+                if (partial.present() > furthest) {
+                    furthest = partial.present();
                     retries.progressed();
                 }
             }
             hashBehind();
         }
-        return reached;
     }
 
     /** Whoever comes by when nobody else does it. */
