@@ -23,7 +23,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 
@@ -52,9 +54,26 @@ public final class Downloads {
     /** See {@link graft.hub.HubClient#plan}. */
     public DownloadPlan plan(DownloadRequest request) throws IOException {
         Target target = target(request);
-        List<DownloadPlan.Item> items = new ArrayList<>();
+        return plan(request, target, placed(request, target));
+    }
+
+    /** The chosen files, and whether each is at its place and may stay; to know may take a hash. */
+    private Map<HubFile, Boolean> placed(DownloadRequest request, Target target)
+            throws IOException {
+        Map<HubFile, Boolean> placed = new LinkedHashMap<>();
         for (HubFile file : chosen(request)) {
-            boolean present = !request.force() && (target.isPlaced(file) || target.isOnDisk(file));
+            placed.put(file, !request.force() && target.isPlaced(file));
+        }
+        return placed;
+    }
+
+    private static DownloadPlan plan(
+            DownloadRequest request, Target target, Map<HubFile, Boolean> placed)
+            throws IOException {
+        List<DownloadPlan.Item> items = new ArrayList<>();
+        for (var entry : placed.entrySet()) {
+            HubFile file = entry.getKey();
+            boolean present = entry.getValue() || (!request.force() && target.isOnDisk(file));
             long resumed =
                     present || request.force()
                             ? 0
@@ -107,17 +126,18 @@ public final class Downloads {
     /** See {@link graft.hub.HubClient#download}. */
     public Path run(DownloadRequest request) throws IOException {
         Target target = target(request);
-        DownloadPlan plan = plan(request);
+        Map<HubFile, Boolean> placed = placed(request, target);
+        DownloadPlan plan = plan(request, target, placed);
         checkOnline(request.snapshot(), plan);
         checkSpace(target.folder(), plan.bytesToFetch());
         listener.on(new HubEvent.Planned(plan.filesToFetch(), plan.bytesToFetch()));
         var tasks = new Tasks();
         var slots = new Semaphore(options.maxWorkers());
-        for (DownloadPlan.Item item : plan.items()) {
-            if (request.force() || !target.isPlaced(item.file())) {
-                tasks.fork(() -> inSlot(slots, () -> fetch(request, target, item.file())));
+        placed.forEach((file, there) -> {
+            if (!there) {
+                tasks.fork(() -> inSlot(slots, () -> fetch(request, target, file)));
             }
-        }
+        });
         tasks.join();
         if (request.localDir().isEmpty()) {
             quietly(() -> cache.remember(request.snapshot()));
@@ -144,12 +164,16 @@ public final class Downloads {
         }
         for (DownloadPlan.Item item : plan.items()) {
             if (!item.present()) {
-                throw new HubException.NotFound(
-                        "%s: '%s' is not in the cache, and this is offline mode"
-                                .formatted(snapshot.label(), item.file().path()),
-                        "download it once without --offline (HF_HUB_OFFLINE)");
+                throw offline(snapshot, item.file());
             }
         }
+    }
+
+    private static HubException offline(Snapshot snapshot, HubFile file) {
+        return new HubException.NotFound(
+                "%s: '%s' is not in the cache, and this is offline mode"
+                        .formatted(snapshot.label(), file.path()),
+                "download it once without --offline (HF_HUB_OFFLINE)");
     }
 
     private static void checkSpace(Path folder, long needed) throws IOException {
@@ -227,10 +251,7 @@ public final class Downloads {
             return new CachedFile(file, cached.path(file));
         }
         if (options.offline()) {
-            throw new HubException.NotFound(
-                    "%s: '%s' is not in the cache, and this is offline mode"
-                            .formatted(snapshot.label(), file.path()),
-                    "download it once without --offline (HF_HUB_OFFLINE)");
+            throw offline(snapshot, file);
         }
         return new RangedFile(wire, new Origin(wire, api, snapshot, file), file);
     }
