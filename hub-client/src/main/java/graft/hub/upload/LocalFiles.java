@@ -26,17 +26,19 @@ final class LocalFiles {
         if (!Files.isDirectory(source)) {
             throw new NoSuchFileException(source.toString(), null, "no such file or folder");
         }
+        List<String> names = new ArrayList<>();
         List<LocalFile> files = new ArrayList<>();
         try (var entries = Files.walk(source)) {
             for (Path entry : (Iterable<Path>) entries.filter(Files::isRegularFile)::iterator) {
                 String name = source.relativize(entry).toString().replace('\\', '/');
                 if (!staysHome(name) && request.files().accepts(name)) {
+                    names.add(name);
                     files.add(file(request, entry, name));
                 }
             }
         }
         files.sort(Comparator.comparing(LocalFile::path));
-        List<String> missing = request.files().unmatched(names(request, files));
+        List<String> missing = request.files().unmatched(names);
         if (files.isEmpty() || !missing.isEmpty()) {
             throw new NoSuchFileException(
                     source.toString(),
@@ -46,13 +48,6 @@ final class LocalFiles {
                             : "no file matches '%s'".formatted(missing.getFirst()));
         }
         return files;
-    }
-
-    private static List<String> names(UploadRequest request, List<LocalFile> files) {
-        return files.stream()
-                .map(file -> request.source().relativize(file.source()).toString())
-                .map(name -> name.replace('\\', '/'))
-                .toList();
     }
 
     private static LocalFile file(UploadRequest request, Path source, String name)
