@@ -97,7 +97,7 @@ public final class HubClient implements AutoCloseable {
         }
         var found = new AtomicReference<Snapshot>();
         try {
-            Tasks.run1(() -> found.set(ask(ref, known.isEmpty())));
+            Tasks.run1(() -> found.set(ask(ref, known)));
             return found.get();
         } catch (HubException.Unreachable e) {
             return fromCache(known, e);
@@ -120,8 +120,11 @@ public final class HubClient implements AutoCloseable {
         return snapshot;
     }
 
-    private Snapshot ask(RepoRef ref, boolean patient) throws IOException {
-        String commit = api.commit(ref, patient);
+    private Snapshot ask(RepoRef ref, Optional<Snapshot> known) throws IOException {
+        String commit = api.commit(ref, known.isEmpty());
+        if (known.isPresent() && known.get().complete() && known.get().commit().equals(commit)) {
+            return known.get();
+        }
         Optional<List<HubFile>> tree = cache.tree(ref, commit);
         return new Snapshot(
                 ref, commit, tree.isPresent() ? tree.get() : api.tree(ref, commit), true);
