@@ -15,7 +15,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Predicate;
 
 /**
  * {@code trees/{commit}.json}: {@code {"format_version": 1, "files": {path: {size, blob_id,
@@ -53,18 +52,13 @@ final class Tree {
     }
 
     private static Optional<HubFile> file(String path, JsonNode node) {
-        Optional<String> blobId = text(node, "blob_id", t -> t.matches("[0-9a-f]{40}"));
-        Optional<String> sha256 = text(node, "lfs_sha256", t -> t.matches("[0-9a-f]{64}"));
+        Optional<String> blobId = Json.gitId(node, "blob_id");
+        Optional<String> sha256 = Json.sha256(node, "lfs_sha256");
         long size = node.path("lfs_size").asLong(node.path("size").asLong(-1));
         if (SafePath.problem(path).isPresent() || size < 0 || blobId.or(() -> sha256).isEmpty()) {
             return Optional.empty();
         }
-        Optional<String> xet = text(node, "xet_hash", t -> t.matches("[0-9a-f]{64}"));
-        return Optional.of(new HubFile(path, size, blobId, sha256, xet));
-    }
-
-    private static Optional<String> text(JsonNode node, String name, Predicate<String> rule) {
-        return Optional.of(node.path(name).asText("")).filter(rule);
+        return Optional.of(new HubFile(path, size, blobId, sha256, Json.sha256(node, "xet_hash")));
     }
 
     static String json(List<HubFile> files) {

@@ -47,18 +47,16 @@ public record Ask(
         LONG
     }
 
-    static Ask of(String what, String method, HttpUrl url) {
-        return new Ask(what, method, url, Map.of(), null, Redirects.NONE, Patience.ANSWER, false);
-    }
-
     /** Reads JSON from the Hub's own API. */
     public static Ask api(String what, HttpUrl url) {
-        return of(what, "GET", url).following(Redirects.METADATA);
+        return new Ask(
+                what, "GET", url, Map.of(), null, Redirects.METADATA, Patience.ANSWER, false);
     }
 
     /** Asks what a file is: its commit, ETag, size and place. */
     public static Ask metadata(String what, HttpUrl url) {
-        return of(what, "HEAD", url).following(Redirects.METADATA);
+        return new Ask(
+                what, "HEAD", url, Map.of(), null, Redirects.METADATA, Patience.ANSWER, false);
     }
 
     /** Reads the bytes of a file. */
@@ -81,9 +79,5 @@ public record Ask(
         Map<String, String> more = new LinkedHashMap<>(headers);
         more.put(name, value);
         return new Ask(what, method, url, more, body, redirects, patience, anonymous);
-    }
-
-    private Ask following(Redirects other) {
-        return new Ask(what, method, url, headers, body, other, patience, anonymous);
     }
 }

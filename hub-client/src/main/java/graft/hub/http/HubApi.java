@@ -22,8 +22,6 @@ import java.util.regex.Pattern;
 /** The Hub's own addresses for reading: revisions, trees, files. Safe from any thread. */
 public final class HubApi {
     private static final Pattern NEXT = Pattern.compile("<([^>]{1,4096})>\\s*;\\s*rel=\"?next\"?");
-    private static final Pattern GIT_ID = Pattern.compile("[0-9a-f]{40}");
-    private static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
     private static final int MAX_FILES = 1_000_000;
 
     private final Wire wire;
@@ -61,11 +59,8 @@ public final class HubApi {
         String revision = ref.revisionOrMain();
         Ask ask = Ask.api(ref.id() + "@" + revision, models(ref, "revision", revision).build());
         try (Answer answer = patient ? wire.send(ask) : impatient(ask)) {
-            String commit = Json.parse(answer).path("sha").asText("");
-            if (!GIT_ID.matcher(commit).matches()) {
-                throw broken(ask, "names no commit");
-            }
-            return commit;
+            return Json.gitId(Json.parse(answer), "sha")
+                    .orElseThrow(() -> broken(ask, "names no commit"));
         }
     }
 
@@ -116,17 +111,15 @@ public final class HubApi {
         JsonNode lfs = entry.path("lfs");
         long bytes = lfs.path("size").asLong(entry.path("size").asLong(-1));
         String sha256 = lfs.path("oid").asText("").replaceFirst("^sha256:", "");
-        if (bytes < 0 || (lfs.isObject() && !SHA256.matcher(sha256).matches())) {
+        if (bytes < 0 || (lfs.isObject() && !Json.SHA256.matcher(sha256).matches())) {
             throw broken(ask, "has no size or hash for " + path);
         }
         return new HubFile(
                 path,
                 bytes,
-                Optional.of(entry.path("oid").asText(""))
-                        .filter(id -> GIT_ID.matcher(id).matches()),
+                Json.gitId(entry, "oid"),
                 lfs.isObject() ? Optional.of(sha256) : Optional.empty(),
-                Optional.of(entry.path("xetHash").asText(""))
-                        .filter(hash -> SHA256.matcher(hash).matches()));
+                Json.sha256(entry, "xetHash"));
     }
 
     /** A name must be either a file or a folder, and once. */

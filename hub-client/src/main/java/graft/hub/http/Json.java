@@ -8,9 +8,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 
 import graft.hub.HubException;
 
-import java.io.IOException;
+import okhttp3.MediaType;
+import okhttp3.RequestBody;
 
-/** JSON that a server or a cache holds, with limits on depth, names and strings. */
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/** JSON that a server or a cache holds, with limits on depth, names and strings, or is sent. */
 public final class Json {
     /** Shared: a mapper is safe from any thread once it is set up. */
     public static final ObjectMapper MAPPER =
@@ -24,7 +30,35 @@ public final class Json {
                                             .build())
                             .build());
 
+    static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
+    private static final Pattern GIT_ID = Pattern.compile("[0-9a-f]{40}");
+    private static final MediaType JSON = MediaType.get("application/json");
+
     private Json() {}
+
+    /** The git object id that {@code node} has at {@code name}; empty if it is none. */
+    public static Optional<String> gitId(JsonNode node, String name) {
+        return text(node, name, GIT_ID);
+    }
+
+    /** The SHA-256 that {@code node} has at {@code name}, in hex digits; empty if it is none. */
+    public static Optional<String> sha256(JsonNode node, String name) {
+        return text(node, name, SHA256);
+    }
+
+    private static Optional<String> text(JsonNode node, String name, Pattern form) {
+        return Optional.of(node.path(name).asText("")).filter(t -> form.matcher(t).matches());
+    }
+
+    /** What to send. */
+    public static RequestBody body(JsonNode json) {
+        return body(JSON, json);
+    }
+
+    /** What to send where the server wants a JSON type of its own. */
+    public static RequestBody body(MediaType type, JsonNode json) {
+        return RequestBody.create(json.toString().getBytes(StandardCharsets.UTF_8), type);
+    }
 
     /**
      * @throws HubException.Corrupted if the body is no JSON

@@ -15,7 +15,6 @@ import graft.hub.http.Wire;
 
 import okhttp3.HttpUrl;
 import okhttp3.MediaType;
-import okhttp3.RequestBody;
 
 import java.io.IOException;
 import java.util.HashMap;
@@ -25,7 +24,6 @@ import java.util.TreeMap;
 /** Content by git-lfs's batch protocol, with the Hub's multipart extension. */
 final class LfsUpload {
     private static final MediaType LFS = MediaType.get("application/vnd.git-lfs+json");
-    private static final MediaType JSON = MediaType.get("application/json");
     private static final int MAX_PARTS = 10_000;
 
     private final Wire wire;
@@ -62,7 +60,7 @@ final class LfsUpload {
         JsonNode verify = actions.path("verify");
         if (verify.isObject()) {
             HttpUrl url = address(what, verify.path("href"));
-            wire.send(Ask.post(what, url, body(JSON, identity(file, sha256)))).close();
+            wire.send(Ask.post(what, url, Json.body(identity(file, sha256)))).close();
         }
         listener.on(new HubEvent.Finished(file.path(), file.bytes()));
         return file.bytes();
@@ -90,7 +88,7 @@ final class LfsUpload {
                         .build();
         String what = repo.id() + ": upload of %d files".formatted(files.size());
         Ask ask =
-                Ask.post(what, url, body(LFS, batch))
+                Ask.post(what, url, Json.body(LFS, batch))
                         .with("Accept", "application/vnd.git-lfs+json");
         Map<String, JsonNode> instructions = new HashMap<>();
         try (Answer answer = wire.send(ask)) {
@@ -142,7 +140,7 @@ final class LfsUpload {
             }
         }
         HttpUrl finish = address(what, upload.path("href"));
-        wire.send(Ask.signed(what, "POST", finish, body(JSON, done))).close();
+        wire.send(Ask.signed(what, "POST", finish, Json.body(done))).close();
     }
 
     private Answer put(
@@ -165,11 +163,6 @@ final class LfsUpload {
             throw broken(what, "leads from https to http");
         }
         return url;
-    }
-
-    private static RequestBody body(MediaType type, JsonNode json) {
-        return RequestBody.create(
-                json.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8), type);
     }
 
     private static HubException broken(String what, String problem) {

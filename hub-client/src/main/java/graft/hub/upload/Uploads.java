@@ -22,12 +22,9 @@ import graft.hub.http.Retries;
 import graft.hub.http.Wire;
 
 import okhttp3.HttpUrl;
-import okhttp3.MediaType;
-import okhttp3.RequestBody;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -48,7 +45,6 @@ import java.util.concurrent.atomic.AtomicLong;
  * Safe from any thread.
  */
 public final class Uploads {
-    private static final MediaType JSON = MediaType.get("application/json");
     private static final int MAX_PREUPLOAD_FILES = 256;
 
     /** Signed addresses expire, so no more are asked for than are used soon. */
@@ -124,12 +120,11 @@ public final class Uploads {
     /** Head of the branch; creates the repository if there is none. */
     private String head(UploadRequest request) throws IOException {
         RepoRef repo = request.repo();
-        RepoRef main = repo.at(RepoRef.DEFAULT_REVISION);
         try {
             return api.commit(repo, true);
         } catch (HubException.NotFound e) {
             create(request);
-            return api.commit(repo.revision().isPresent() ? repo : main, true);
+            return api.commit(repo, true);
         }
     }
 
@@ -145,7 +140,7 @@ public final class Uploads {
             body.put("visibility", "private");
         }
         HttpUrl url = wire.endpoint().addPathSegments("api/repos/create").build();
-        Ask ask = Ask.post(repo.id() + ": creating the repository", url, body(body));
+        Ask ask = Ask.post(repo.id() + ": creating the repository", url, Json.body(body));
         try (Answer answer = wire.once(ask)) {
             if (!answer.isSuccess() && answer.status() != 409) {
                 throw Failures.of(answer);
@@ -185,7 +180,7 @@ public final class Uploads {
             }
             ignore.ifPresent(text -> body.put("gitIgnore", text));
             HttpUrl url = address(request, "preupload");
-            Ask ask = Ask.post(request.repo().id() + ": preupload", url, body(body));
+            Ask ask = Ask.post(request.repo().id() + ": preupload", url, Json.body(body));
             try (Answer answer = wire.send(ask)) {
                 read(Json.parse(answer), modes);
             }
@@ -336,9 +331,5 @@ public final class Uploads {
 
     private String page(RepoRef repo, String commit) {
         return "%s/%s/commit/%s".formatted(options.endpoint(), repo.id(), commit);
-    }
-
-    private static RequestBody body(JsonNode json) {
-        return RequestBody.create(json.toString().getBytes(StandardCharsets.UTF_8), JSON);
     }
 }
