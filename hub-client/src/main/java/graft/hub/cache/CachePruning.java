@@ -34,7 +34,7 @@ public record CachePruning(List<Path> paths, long bytes) {
             if (detached) {
                 RepoFolder folder = repo.folder();
                 paths.add(folder.snapshot(revision.commit()));
-                paths.add(folder.root().resolve(".no_exist").resolve(revision.commit()));
+                paths.add(folder.noExist(revision.commit()));
                 paths.add(folder.tree(revision.commit()));
             }
             for (Path file : revision.files()) {

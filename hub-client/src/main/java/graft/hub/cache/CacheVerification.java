@@ -34,9 +34,8 @@ public record CacheVerification(int checked, long bytes, int unknown, List<Strin
             Map<String, String> promised = promised(repo.folder().tree(revision.commit()));
             for (Path file : revision.files()) {
                 String path = snapshot.relativize(file).toString().replace('\\', '/');
-                if (!Files.exists(file)) {
-                    work.problems.add(file + ": points to nothing");
-                } else if (!Files.isSymbolicLink(file)) { // a link's blob is checked already
+                boolean link = Files.isSymbolicLink(file) && Files.exists(file);
+                if (!link) { // a link's blob is checked already
                     work.check(file, Optional.ofNullable(promised.get(path)));
                 }
             }
@@ -59,10 +58,10 @@ public record CacheVerification(int checked, long bytes, int unknown, List<Strin
         private long bytes;
 
         void check(Path file, Optional<String> etag) throws IOException {
-            if (etag.isEmpty()) {
-                unknown++;
-            } else if (!Files.exists(file)) {
+            if (!Files.exists(file)) {
                 problems.add(file + ": points to nothing");
+            } else if (etag.isEmpty()) {
+                unknown++;
             } else {
                 checked++;
                 bytes += Files.size(file);

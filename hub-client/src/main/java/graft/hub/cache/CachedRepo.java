@@ -82,11 +82,10 @@ public record CachedRepo(RepoFolder folder, List<Revision> revisions, long bytes
     private static Map<String, Set<String>> refs(RepoFolder folder) throws IOException {
         Map<String, Set<String>> refs = new TreeMap<>();
         for (Path file : files(folder.refs())) {
-            if (Files.isRegularFile(file) && Files.size(file) <= 256) {
-                String name = folder.refs().relativize(file).toString().replace('\\', '/');
-                refs.computeIfAbsent(Files.readString(file).strip(), c -> new TreeSet<>())
-                        .add(name);
-            }
+            String name = folder.refs().relativize(file).toString().replace('\\', '/');
+            HubCache.commit(file)
+                    .ifPresent(
+                            commit -> refs.computeIfAbsent(commit, c -> new TreeSet<>()).add(name));
         }
         return refs;
     }

@@ -51,11 +51,15 @@ public final class HubCache {
         if (RepoFolder.isCommit(revision)) {
             return Optional.of(revision);
         }
-        Path file = repo.ref(revision);
-        if (!Files.isRegularFile(file) || Files.size(file) > 256) {
+        return commit(repo.ref(revision));
+    }
+
+    /** The commit that the file of a reference holds; empty if there is none. */
+    static Optional<String> commit(Path ref) throws IOException {
+        if (!Files.isRegularFile(ref) || Files.size(ref) > 256) {
             return Optional.empty();
         }
-        return Optional.of(Files.readString(file).strip()).filter(RepoFolder::isCommit);
+        return Optional.of(Files.readString(ref).strip()).filter(RepoFolder::isCommit);
     }
 
     /** What the cache knows of {@code ref}, without the network; empty if nothing. */
@@ -78,11 +82,6 @@ public final class HubCache {
         return Tree.read(repo(ref).tree(commit));
     }
 
-    /** Whether somebody found that the commit has no such file. */
-    public boolean isKnownAbsent(RepoRef ref, String commit, String path) {
-        return Files.exists(repo(ref).noExist(commit, path));
-    }
-
     /** Stores which commit the revision has, and the list of its files. */
     public void remember(Snapshot snapshot) throws IOException {
         prepare();
@@ -99,7 +98,9 @@ public final class HubCache {
         }
     }
 
-    /** Stores that a commit has no file {@code path}, so that nobody asks again. */
+    /**
+     * Stores that a commit has no file {@code path}, so that huggingface_hub does not ask again.
+     */
     public void rememberAbsent(Snapshot snapshot, String path) throws IOException {
         if (SafePath.problem(path).isEmpty()) {
             prepare();

@@ -42,9 +42,7 @@ public final class LocalFolderTarget implements Target {
     @Override
     public boolean isPlaced(HubFile file) throws IOException {
         Path path = path(file);
-        if (!Files.isRegularFile(path)
-                || Files.size(path) != file.bytes()
-                || file.etag().isEmpty()) {
+        if (!SnapshotTarget.hasSize(path, file) || file.etag().isEmpty()) {
             return false;
         }
         String etag = file.etag().get();
@@ -73,7 +71,7 @@ public final class LocalFolderTarget implements Target {
 
     @Override
     public Path partialFolder(HubFile file) {
-        return java.util.Objects.requireNonNull(notes(file).getParent());
+        return java.util.Objects.requireNonNull(metadata(file).getParent());
     }
 
     @Override
@@ -84,7 +82,7 @@ public final class LocalFolderTarget implements Target {
 
     @Override
     public Path lock(HubFile file) {
-        return notes(file).resolveSibling(notes(file).getFileName() + ".lock");
+        return notes(file, ".lock");
     }
 
     @Override
@@ -100,8 +98,9 @@ public final class LocalFolderTarget implements Target {
         return root.resolve(".cache").resolve("huggingface");
     }
 
-    private Path notes(HubFile file) {
-        return RepoFolder.inside(home().resolve("download"), file.path());
+    private Path notes(HubFile file, String ending) {
+        Path notes = RepoFolder.inside(home().resolve("download"), file.path());
+        return notes.resolveSibling(notes.getFileName() + ending);
     }
 
     private Optional<Note> note(HubFile file) throws IOException {
@@ -117,7 +116,7 @@ public final class LocalFolderTarget implements Target {
     }
 
     private Path metadata(HubFile file) {
-        return notes(file).resolveSibling(notes(file).getFileName() + ".metadata");
+        return notes(file, ".metadata");
     }
 
     private void write(HubFile file) throws IOException {

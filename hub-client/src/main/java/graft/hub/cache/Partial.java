@@ -88,12 +88,13 @@ public final class Partial implements AutoCloseable {
             return List.of();
         }
         List<Path> found = new ArrayList<>();
-        try (var entries = Files.newDirectoryStream(folder, entry -> isPartial(entry))) {
-            for (Path entry : entries) {
-                if (entry.getFileName().toString().startsWith(name + ".")) {
-                    found.add(entry);
-                }
-            }
+        try (var entries =
+                Files.newDirectoryStream(
+                        folder,
+                        entry ->
+                                entry.getFileName().toString().startsWith(name + ".")
+                                        && isPartial(entry))) {
+            entries.forEach(found::add);
         }
         return found;
     }

@@ -66,7 +66,12 @@ public record RepoFolder(Path cache, String name) {
 
     /** What says that a commit has no {@code path}. */
     public Path noExist(String commit, String path) {
-        return inside(root().resolve(".no_exist").resolve(checkedCommit(commit)), path);
+        return inside(noExist(commit), path);
+    }
+
+    /** Folder of the paths that a commit is known not to have. */
+    public Path noExist(String commit) {
+        return root().resolve(".no_exist").resolve(checkedCommit(commit));
     }
 
     public Path refs() {

@@ -47,17 +47,16 @@ public final class SnapshotTarget implements Target {
 
     @Override
     public boolean placeFromDisk(HubFile file) throws IOException {
-        if (!isOnDisk(file)) {
+        if (file.etag().isEmpty()) {
             return false;
         }
-        Path blob = repo.blob(file.etag().orElseThrow());
+        String etag = file.etag().get();
+        Path blob = repo.blob(etag);
         if (!hasSize(blob, file)) {
-            Path shared = shared(file);
-            if (!BlobHash.of(shared, blob.getFileName().toString())
-                    .equals(blob.getFileName().toString())) {
+            if (!isShared(file) || !BlobHash.of(shared(file), etag).equals(etag)) {
                 return false;
             }
-            Publish.copy(shared, blob);
+            Publish.copy(shared(file), blob);
         }
         point(file, blob);
         return true;
@@ -115,15 +114,12 @@ public final class SnapshotTarget implements Target {
         }
     }
 
-    /**
-     * Tried out once per snapshot folder's file system: a privilege on Windows, absent on some
-     * disks.
-     */
+    /** Tried out once in the cache's folder: a privilege on Windows, absent on some disks. */
     private boolean linksWork() throws IOException {
         return symlinks && SymlinkProbe.works(cache.root());
     }
 
-    private static boolean hasSize(Path path, HubFile file) throws IOException {
+    static boolean hasSize(Path path, HubFile file) throws IOException {
         return Files.isRegularFile(path) && Files.size(path) == file.bytes();
     }
 }
