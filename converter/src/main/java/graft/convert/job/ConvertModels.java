@@ -30,7 +30,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -182,7 +181,7 @@ public final class ConvertModels {
                 reduce(request, task, folder, records, results);
             }
         }
-        delete(work);
+        StagedOutput.deleteTree(work);
         if (request.graph().isPresent()) {
             export(request, tasks, folder, !fineTunes.isEmpty());
         }
@@ -225,7 +224,7 @@ public final class ConvertModels {
             for (int m = 0; m < fineTunes.size(); m++) {
                 String name = fineTunes.get(m).name();
                 Path out = folder.resolve(name);
-                delete(out);
+                StagedOutput.deleteTree(out);
                 Files.createDirectory(out);
                 List<TensorRecord> own = batch.write(plan, m, out, journal);
                 own.stream()
@@ -245,7 +244,7 @@ public final class ConvertModels {
             List<Map<String, Object>> results)
             throws IOException {
         Path out = folder.resolve(task.name());
-        delete(out);
+        StagedOutput.deleteTree(out);
         Ledger ledger =
                 new ReduceAdapter()
                         .run(
@@ -314,7 +313,7 @@ public final class ConvertModels {
             ConvertRequest request, List<Task> tasks, Path folder, boolean isMerged)
             throws IOException {
         Path out = folder.resolve("onnx");
-        delete(out);
+        StagedOutput.deleteTree(out);
         var graphBase = new ExportRequest.Named(request.base(), request.baseSource());
         for (boolean adapters : new boolean[] {false, true}) {
             List<ExportRequest.Named> sources =
@@ -347,17 +346,6 @@ public final class ConvertModels {
                                     false,
                                     request.progress()));
             Files.deleteIfExists(target.resolve(Ledger.FILE_NAME));
-        }
-    }
-
-    private static void delete(Path folder) throws IOException {
-        if (!Files.exists(folder)) {
-            return;
-        }
-        try (var files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
         }
     }
 }

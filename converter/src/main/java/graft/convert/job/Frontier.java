@@ -20,6 +20,7 @@ import graft.formats.checkpoint.Checkpoint;
 import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
+import graft.formats.io.StagedOutput;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.tensor.DType;
 
@@ -27,7 +28,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -118,7 +118,7 @@ public final class Frontier {
                         return point;
                     });
         } finally {
-            delete(work);
+            StagedOutput.deleteTree(work);
         }
     }
 
@@ -257,15 +257,7 @@ public final class Frontier {
         int correct =
                 Score.correct(
                         folder.resolve(task + ".onnx"), EvaluationRows.read(family.rows(task)));
-        delete(folder);
+        StagedOutput.deleteTree(folder);
         return correct;
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (var files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
-        }
     }
 }

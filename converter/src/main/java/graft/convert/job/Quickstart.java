@@ -22,6 +22,7 @@ import graft.formats.checkpoint.Checkpoint;
 import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
+import graft.formats.io.StagedOutput;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
@@ -31,7 +32,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -335,11 +335,7 @@ public final class Quickstart {
                 request.progress().advance(1);
             }
         }
-        try (var files = Files.walk(scratch)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
-        }
+        StagedOutput.deleteTree(scratch);
     }
 
     private static Ledger ledger(

@@ -7,12 +7,11 @@ import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Journal;
 import graft.convert.plan.Workers;
+import graft.formats.io.StagedOutput;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.TreeMap;
 
@@ -51,20 +50,12 @@ public final class SparsifyModel {
                 Path parts = staged.path().resolve(PARTS);
                 List<TensorRecord> records =
                         batch.write(plan, 0, staged.path(), new Journal(parts));
-                delete(parts);
+                StagedOutput.deleteTree(parts);
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
                 Ledger ledger = ledger(request, batch, records, outputs);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
-            }
-        }
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (var files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
             }
         }
     }

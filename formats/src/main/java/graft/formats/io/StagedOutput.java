@@ -173,7 +173,11 @@ public final class StagedOutput implements AutoCloseable {
         }
     }
 
-    private static void deleteTree(Path root) throws IOException {
+    /**
+     * Deletes a folder and all in it; links are deleted, not followed. Does nothing if it is not
+     * there.
+     */
+    public static void deleteTree(Path root) throws IOException {
         if (!Files.exists(root, LinkOption.NOFOLLOW_LINKS)) {
             return;
         }
