@@ -1,5 +1,7 @@
 package graft.convert.merge;
 
+import graft.convert.plan.NamePattern;
+
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -70,20 +72,11 @@ public record MergeOptions(
     /** λ of fine-tune {@code model} in tensor {@code name}. */
     double weightOf(int model, String name) {
         for (var pattern : patterns.entrySet()) {
-            if (matches(pattern.getKey(), name)) {
+            if (NamePattern.matches(pattern.getKey(), name)) {
                 return pattern.getValue();
             }
         }
         return weights.isEmpty() ? weight : weights.get(model);
-    }
-
-    private static boolean matches(String pattern, String name) {
-        String[] parts = pattern.split("\\*", -1);
-        var regex = new StringBuilder();
-        for (int i = 0; i < parts.length; i++) {
-            regex.append(i > 0 ? ".*" : "").append(java.util.regex.Pattern.quote(parts[i]));
-        }
-        return name.matches(regex.toString());
     }
 
     /** By name, for the ledger. */

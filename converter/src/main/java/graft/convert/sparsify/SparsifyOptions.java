@@ -1,5 +1,6 @@
 package graft.convert.sparsify;
 
+import graft.convert.plan.NamePattern;
 import graft.formats.delta.CounterRandom;
 
 import java.util.List;
@@ -71,12 +72,7 @@ public record SparsifyOptions(
         }
 
         boolean matches(String name) {
-            String[] parts = pattern.split("\\*", -1);
-            var regex = new StringBuilder();
-            for (int i = 0; i < parts.length; i++) {
-                regex.append(i > 0 ? ".*" : "").append(java.util.regex.Pattern.quote(parts[i]));
-            }
-            return name.matches(regex.toString());
+            return NamePattern.matches(pattern, name);
         }
     }
 
