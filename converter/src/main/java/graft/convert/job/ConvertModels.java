@@ -183,7 +183,7 @@ public final class ConvertModels {
         }
         StagedOutput.deleteTree(work);
         if (request.graph().isPresent()) {
-            export(request, tasks, folder, !fineTunes.isEmpty());
+            export(request, tasks, folder);
         }
         List<Ledger.Input> inputs = new ArrayList<>();
         try (var base = Checkpoint.open(request.base())) {
@@ -309,43 +309,49 @@ public final class ConvertModels {
         return words;
     }
 
-    private static void export(
-            ConvertRequest request, List<Task> tasks, Path folder, boolean isMerged)
+    /** With deltas as well as adapters, each kind has a folder, as each has a base. */
+    private static void export(ConvertRequest request, List<Task> tasks, Path folder)
             throws IOException {
         Path out = folder.resolve("onnx");
         StagedOutput.deleteTree(out);
         var graphBase = new ExportRequest.Named(request.base(), request.baseSource());
-        for (boolean adapters : new boolean[] {false, true}) {
-            List<ExportRequest.Named> sources =
-                    tasks.stream()
-                            .filter(task -> task.isAdapter() == adapters)
-                            .map(task ->
-                                    new ExportRequest.Named(
-                                            folder.resolve(task.name()), task.name(), task.name()))
-                            .toList();
-            if (sources.isEmpty()) {
-                continue;
-            }
-            boolean both = isMerged && tasks.stream().anyMatch(Task::isAdapter);
-            Path target = both ? out.resolve(adapters ? "adapters" : "deltas") : out;
-            new ExportModels()
-                    .run(
-                            new ExportRequest(
-                                    sources,
-                                    request.graph(),
-                                    Optional.of(graphBase),
-                                    Optional.of(
-                                            adapters
-                                                    ? graphBase
-                                                    : new ExportRequest.Named(
-                                                            folder.resolve(MERGED), MERGED)),
-                                    ExportRequest.Mode.shared,
-                                    ExportRequest.Form.DEFAULT,
-                                    Optional.of(CHECK_TIME),
-                                    target,
-                                    false,
-                                    request.progress()));
-            Files.deleteIfExists(target.resolve(Ledger.FILE_NAME));
+        var merged = new ExportRequest.Named(folder.resolve(MERGED), MERGED);
+        List<ExportRequest.Named> deltas = new ArrayList<>();
+        List<ExportRequest.Named> adapters = new ArrayList<>();
+        for (Task task : tasks) {
+            (task.isAdapter() ? adapters : deltas)
+                    .add(
+                            new ExportRequest.Named(
+                                    folder.resolve(task.name()), task.name(), task.name()));
         }
+        boolean both = !deltas.isEmpty() && !adapters.isEmpty();
+        export(request, deltas, graphBase, merged, both ? out.resolve("deltas") : out);
+        export(request, adapters, graphBase, graphBase, both ? out.resolve("adapters") : out);
+    }
+
+    private static void export(
+            ConvertRequest request,
+            List<ExportRequest.Named> sources,
+            ExportRequest.Named graphBase,
+            ExportRequest.Named base,
+            Path target)
+            throws IOException {
+        if (sources.isEmpty()) {
+            return;
+        }
+        new ExportModels()
+                .run(
+                        new ExportRequest(
+                                sources,
+                                request.graph(),
+                                Optional.of(graphBase),
+                                Optional.of(base),
+                                ExportRequest.Mode.shared,
+                                ExportRequest.Form.DEFAULT,
+                                Optional.of(CHECK_TIME),
+                                target,
+                                false,
+                                request.progress()));
+        Files.deleteIfExists(target.resolve(Ledger.FILE_NAME));
     }
 }
