@@ -6,33 +6,28 @@ import com.fasterxml.jackson.databind.node.MissingNode;
 
 import graft.convert.export.ExportGraph;
 import graft.convert.export.ModelChanges;
-import graft.convert.export.TensorChange;
-import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeOptions;
-import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Progress;
 import graft.convert.plan.Workers;
-import graft.convert.sparsify.Amount;
-import graft.convert.sparsify.SparsifyModel;
 import graft.convert.sparsify.SparsifyOptions;
-import graft.convert.sparsify.SparsifyRequest;
 import graft.formats.checkpoint.Checkpoint;
-import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.io.StagedOutput;
 import graft.formats.onnx.OnnxModel;
-import graft.formats.tensor.DType;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 
 /**
  * Accuracy against bytes on a family: every row of its {@code expected.json} that Graft can make,
@@ -75,6 +70,7 @@ public final class Frontier {
 
     private final Family family;
     private final Path work;
+    private final Map<String, EvaluationRows> evaluation = new HashMap<>();
     private final List<Integer> whole = new ArrayList<>();
     private final Map<Optional<MergeOptions>, Path> merged = new ConcurrentHashMap<>();
 
@@ -104,6 +100,7 @@ public final class Frontier {
         try (var workers = new Workers(threads)) {
             var frontier = new Frontier(family, work);
             for (String task : family.tasks()) {
+                frontier.evaluation.put(task, EvaluationRows.read(family.rows(task)));
                 frontier.whole.add(frontier.score(task, Optional.empty(), "whole-" + task));
             }
             for (ReferenceRow row : rows) {
@@ -111,9 +108,9 @@ public final class Frontier {
             }
             progress.phase("score %d settings".formatted(rows.size()), rows.size());
             return workers.map(
-                    rows,
-                    row -> {
-                        Point point = frontier.point(row);
+                    IntStream.range(0, rows.size()).boxed().toList(),
+                    i -> {
+                        Point point = frontier.point(rows.get(i), "row-" + i);
                         progress.advance(1);
                         return point;
                     });
@@ -123,26 +120,16 @@ public final class Frontier {
     }
 
     private static ReferenceRow own(double noise) {
-        SparsifyOptions compact = SparsifyOptions.compact();
-        var options =
-                new SparsifyOptions(
-                        compact.select(),
-                        compact.scope(),
-                        new Amount.Noise(noise),
-                        compact.values(),
-                        compact.gain(),
-                        compact.seed(),
-                        List.of());
         boolean isDefault = noise == SparsifyOptions.DEFAULT_NOISE;
         return new ReferenceRow(
                 "compact, noise " + noise + (isDefault ? " (default)" : ""),
                 "compact",
                 Optional.of(MergeOptions.taskArithmetic(MergeOptions.DEFAULT_WEIGHT)),
-                Optional.of(options),
+                Optional.of(SparsifyOptions.compact(noise)),
                 MissingNode.getInstance());
     }
 
-    /** θ* in float32, as the reference has it; θ₀ itself without a merge. */
+    /** θ*; θ₀ itself without a merge. */
     private Path base(Optional<MergeOptions> merge) throws IOException {
         Path known = merged.get(merge);
         if (known != null) {
@@ -150,30 +137,13 @@ public final class Frontier {
         }
         Path out = merge.isEmpty() ? family.base() : work.resolve("merged-" + merged.size());
         if (merge.isPresent()) {
-            new MergeModels()
-                    .run(
-                            new MergeRequest(
-                                    family.base(),
-                                    "base",
-                                    family.tasks().stream()
-                                            .map(task ->
-                                                    new MergeRequest.FineTune(
-                                                            family.fineTune(task), task))
-                                            .toList(),
-                                    merge.get(),
-                                    List.of(),
-                                    Optional.of(DType.F32),
-                                    CheckpointWriter.DEFAULT_SHARD_BYTES,
-                                    out,
-                                    false,
-                                    0,
-                                    Progress.NONE));
+            FamilyModels.merge(family, merge.get(), out);
         }
         merged.put(merge, out);
         return out;
     }
 
-    private Point point(ReferenceRow row) throws IOException {
+    private Point point(ReferenceRow row, String name) throws IOException {
         List<Integer> correct = new ArrayList<>();
         List<Integer> expected = new ArrayList<>();
         int count = 0;
@@ -182,19 +152,20 @@ public final class Frontier {
         double worst = Double.POSITIVE_INFINITY;
         for (int t = 0; t < family.tasks().size(); t++) {
             String task = family.tasks().get(t);
-            String name = Integer.toHexString(System.identityHashCode(row)) + "-" + task;
-            Optional<Path> delta = Optional.empty();
-            if (row.sparsify().isPresent()) {
-                delta = Optional.of(sparsify(row, task, work.resolve(name)));
+            String own = name + "-" + task;
+            Path merged = base(row.merge());
+            Optional<Path> delta = row.sparsify().map(_ -> work.resolve(own));
+            if (delta.isPresent()) {
+                FamilyModels.sparsify(family, task, merged, row.sparsify().get(), delta.get());
                 bytes += Files.size(delta.get().resolve(DeltaHeader.FILE_NAME));
             }
-            int right = score(task, Optional.of(new Over(base(row.merge()), delta)), name);
+            int right = score(task, Optional.of(new Over(merged, delta)), own);
             correct.add(right);
             JsonNode score = row.tasks().path(task);
             if (score.has("correct_eval")) {
                 expected.add(score.path("correct_eval").asInt());
             }
-            count = EvaluationRows.read(family.rows(task)).rows();
+            count = rows(task).rows();
             double share = (double) right / whole.get(t);
             ratio += share / family.tasks().size();
             worst = Math.min(worst, share);
@@ -210,23 +181,6 @@ public final class Frontier {
                 worst);
     }
 
-    private Path sparsify(ReferenceRow row, String task, Path out) throws IOException {
-        new SparsifyModel()
-                .run(
-                        new SparsifyRequest(
-                                family.fineTune(task),
-                                task,
-                                base(row.merge()),
-                                "merged",
-                                row.sparsify().orElseThrow(),
-                                out,
-                                false,
-                                false,
-                                1,
-                                Progress.NONE));
-        return out;
-    }
-
     /** A model as θ* and a delta over it, or θ* with the task's head alone. */
     private record Over(Path base, Optional<Path> delta) {}
 
@@ -238,26 +192,22 @@ public final class Frontier {
                 var merged = Checkpoint.open(model.map(Over::base).orElse(family.base()))) {
             var export = new ExportGraph(graph, base);
             export.buildOn(ModelChanges.ofCheckpoint(base, merged));
-            List<TensorChange> changes = ModelChanges.ofCheckpoint(base, tuned);
             if (model.isEmpty()) {
-                export.merged(task, changes, folder);
+                export.merged(task, ModelChanges.ofCheckpoint(base, tuned), folder);
             } else if (model.get().delta().isEmpty()) {
-                export.merged(
-                        task,
-                        changes.stream()
-                                .filter(change -> base.find(change.info().name()).isEmpty())
-                                .toList(),
-                        folder);
+                export.merged(task, FamilyModels.heads(base, tuned), folder);
             } else {
                 try (var delta = DeltaReader.open(model.get().delta().get())) {
                     export.merged(task, ModelChanges.ofDelta(merged, delta), folder);
                 }
             }
         }
-        int correct =
-                Score.correct(
-                        folder.resolve(task + ".onnx"), EvaluationRows.read(family.rows(task)));
+        int correct = Score.correct(folder.resolve(task + ".onnx"), rows(task));
         StagedOutput.deleteTree(folder);
         return correct;
+    }
+
+    private EvaluationRows rows(String task) {
+        return Objects.requireNonNull(evaluation.get(task));
     }
 }

@@ -3,30 +3,23 @@ package graft.convert.job;
 import graft.convert.ConversionException;
 import graft.convert.export.ExportGraph;
 import graft.convert.export.ModelChanges;
-import graft.convert.export.TensorChange;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.lowrank.RankRule;
-import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeOptions;
-import graft.convert.merge.MergeRequest;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Progress;
 import graft.convert.plan.Workers;
 import graft.convert.reduce.ReduceAdapter;
 import graft.convert.reduce.ReduceRequest;
-import graft.convert.sparsify.SparsifyModel;
 import graft.convert.sparsify.SparsifyOptions;
-import graft.convert.sparsify.SparsifyRequest;
 import graft.formats.checkpoint.Checkpoint;
-import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.io.StagedOutput;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
-import graft.formats.tensor.DType;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -34,7 +27,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * The main job on a family of models, from checkpoints to scored ONNX graphs: merge the fine-tunes,
@@ -51,6 +43,7 @@ public final class Quickstart {
 
     private static final double WEIGHT = MergeOptions.DEFAULT_WEIGHT;
     private static final double[] DENSITIES = {0.01, 0.05, 0.1, 0.2};
+    private static final String MERGED = "merged";
     private static final String ADAPTERS = "adapters";
     private static final String DELTAS = "deltas";
     private static final String FINE_TUNES = "fine-tunes";
@@ -91,7 +84,7 @@ public final class Quickstart {
             Path out = staged.path();
             request.progress()
                     .phase("[1/5] merge %d fine-tunes".formatted(family.tasks().size()), 1);
-            merge(family, out);
+            FamilyModels.merge(family, MergeOptions.taskArithmetic(WEIGHT), out.resolve(MERGED));
             request.progress()
                     .phase("[2/5] compress %d models".formatted(items.size()), items.size());
             workers.map(items, item -> compress(request, family, item, out));
@@ -137,32 +130,10 @@ public final class Quickstart {
         return settings;
     }
 
-    private static void merge(Family family, Path out) throws IOException {
-        List<MergeRequest.FineTune> models =
-                family.tasks().stream()
-                        .map(task ->
-                                new MergeRequest.FineTune(family.fineTune(task), "fft-" + task))
-                        .toList();
-        new MergeModels()
-                .run(
-                        new MergeRequest(
-                                family.base(),
-                                "base",
-                                models,
-                                MergeOptions.taskArithmetic(WEIGHT),
-                                List.of(),
-                                Optional.of(DType.F32), // as the reference's: F16 moves thresholds
-                                CheckpointWriter.DEFAULT_SHARD_BYTES,
-                                out.resolve("merged"),
-                                false,
-                                0,
-                                Progress.NONE));
-    }
-
     private static Item compress(Request request, Family family, Item item, Path out)
             throws IOException {
         switch (item.setting()) {
-            case Setting.Residual residual -> sparsify(family, item, options(residual), out);
+            case Setting.Residual residual -> sparsify(family, item, residual.options(), out);
             case Setting.Compact _ -> sparsify(family, item, SparsifyOptions.compact(), out);
             case Setting.Adapter(int rank, boolean whole) when !whole ->
                     reduce(family, item, new RankRule.Fixed(rank), out);
@@ -176,19 +147,8 @@ public final class Quickstart {
 
     private static void sparsify(Family family, Item item, SparsifyOptions options, Path out)
             throws IOException {
-        new SparsifyModel()
-                .run(
-                        new SparsifyRequest(
-                                family.fineTune(item.task()),
-                                "fft-" + item.task(),
-                                out.resolve("merged"),
-                                "merged",
-                                options,
-                                stored(family, item, out),
-                                false,
-                                false,
-                                1,
-                                Progress.NONE));
+        FamilyModels.sparsify(
+                family, item.task(), out.resolve(MERGED), options, stored(family, item, out));
     }
 
     private static void reduce(Family family, Item item, RankRule rule, Path out)
@@ -211,12 +171,6 @@ public final class Quickstart {
         }
     }
 
-    private static SparsifyOptions options(Setting.Residual residual) {
-        return residual.preset().equals("paper")
-                ? SparsifyOptions.paper(residual.density())
-                : SparsifyOptions.signs(residual.density());
-    }
-
     /** Where the compressed model lies; for what is not compressed, where the original does. */
     private static Path stored(Family family, Item item, Path out) {
         String slug = item.setting().slug();
@@ -229,7 +183,7 @@ public final class Quickstart {
                             ? family.adapter(item.task())
                             : out.resolve(ADAPTERS).resolve(slug).resolve(item.task());
             case Setting.SingleTask _ -> family.fineTune(item.task());
-            case Setting.Merged _ -> out.resolve("merged");
+            case Setting.Merged _ -> out.resolve(MERGED);
         };
     }
 
@@ -241,7 +195,7 @@ public final class Quickstart {
         Path adapters = Files.createDirectory(onnx.resolve(ADAPTERS));
         try (var graph = OnnxModel.open(family.graph());
                 var base = Checkpoint.open(family.base());
-                var merged = Checkpoint.open(out.resolve("merged"))) {
+                var merged = Checkpoint.open(out.resolve(MERGED))) {
             var dense = new ExportGraph(graph, base);
             var overMerged = new ExportGraph(graph, base);
             overMerged.buildOn(ModelChanges.ofCheckpoint(base, merged));
@@ -261,7 +215,7 @@ public final class Quickstart {
                         }
                         case Setting.Merged _ -> {
                             try (var tuned = Checkpoint.open(family.fineTune(task))) {
-                                overMerged.shared(name, heads(base, tuned), deltas);
+                                overMerged.shared(name, FamilyModels.heads(base, tuned), deltas);
                             }
                         }
                         case Setting.Residual _, Setting.Compact _ -> {
@@ -281,13 +235,6 @@ public final class Quickstart {
                 }
             }
         }
-    }
-
-    /** What the base lacks: all that a merged model takes from one task. */
-    private static List<TensorChange> heads(Checkpoint base, Checkpoint tuned) {
-        return ModelChanges.ofCheckpoint(base, tuned).stream()
-                .filter(change -> base.find(change.info().name()).isEmpty())
-                .toList();
     }
 
     private static Path graph(Item item, Path out) {
@@ -317,7 +264,7 @@ public final class Quickstart {
         Path scratch = Files.createDirectory(out.resolve("check"));
         try (var graph = OnnxModel.open(family.graph());
                 var base = Checkpoint.open(family.base());
-                var merged = Checkpoint.open(out.resolve("merged"))) {
+                var merged = Checkpoint.open(out.resolve(MERGED))) {
             var export = new ExportGraph(graph, base);
             export.buildOn(ModelChanges.ofCheckpoint(base, merged));
             for (String task : family.tasks()) {

@@ -1,5 +1,7 @@
 package graft.convert.job;
 
+import graft.convert.sparsify.SparsifyOptions;
+
 import java.util.Locale;
 
 /** One way to store all tasks of a family; what a row of the quickstart's table measures. */
@@ -13,7 +15,14 @@ sealed interface Setting {
     /**
      * The merged encoder and the largest of each task's residual: PERU-FFT, or their signs alone.
      */
-    record Residual(String preset, double density, double weight) implements Setting {}
+    record Residual(String preset, double density, double weight) implements Setting {
+        /** How {@code sparsify} makes it. */
+        SparsifyOptions options() {
+            return preset.equals("paper")
+                    ? SparsifyOptions.paper(density)
+                    : SparsifyOptions.signs(density);
+        }
+    }
 
     /** The merged encoder and each task's residual as {@code sparsify} stores it by default. */
     record Compact(double weight) implements Setting {}

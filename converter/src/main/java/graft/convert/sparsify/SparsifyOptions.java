@@ -133,10 +133,19 @@ public record SparsifyOptions(
 
     /** Graft's default: dithered, as coarsely in each tensor as the whole can bear. */
     public static SparsifyOptions compact() {
+        return compact(DEFAULT_NOISE);
+    }
+
+    /**
+     * The same at another level of noise.
+     *
+     * @param noise see {@link NoiseAllocation}
+     */
+    public static SparsifyOptions compact(double noise) {
         return new SparsifyOptions(
                 Select.dither,
                 Scope.tensor,
-                new Amount.Noise(DEFAULT_NOISE),
+                new Amount.Noise(noise),
                 Values.sign,
                 Gain.none,
                 DEFAULT_SEED,
