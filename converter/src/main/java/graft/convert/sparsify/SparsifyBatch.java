@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -27,10 +28,10 @@ import java.util.stream.IntStream;
 /**
  * Fine-tunes of one base, planned together and written one by one as sparse deltas.
  *
- * <p>Passes over both checkpoints: one for statistics where the amount asks for them, up to four to
- * find thresholds, one to size, one to write, one to measure; one more over the base to hash it.
- * State per tensor is O(1). Bytes do not depend on the number of threads. One thread calls it; the
- * work runs on the pool.
+ * <p>Passes over both checkpoints: one for statistics, up to three to find thresholds, one to size,
+ * one to write, one to measure; one more over the base to hash it, for all models together. State
+ * per tensor is O(1). Bytes do not depend on the number of threads. One thread calls it; the work
+ * runs on the pool.
  */
 public final class SparsifyBatch implements AutoCloseable {
     /**
@@ -47,6 +48,7 @@ public final class SparsifyBatch implements AutoCloseable {
     private final SparsifyOptions options;
     private final Workers workers;
     private final Progress progress;
+    private final Map<List<String>, String> identities = new HashMap<>();
 
     private SparsifyBatch(
             String baseSource,
@@ -159,7 +161,7 @@ public final class SparsifyBatch implements AutoCloseable {
         var header =
                 new DeltaHeader(
                         baseSource,
-                        DeltaBase.identity(base, names, workers),
+                        identity(names),
                         options.words(),
                         options.seed(),
                         open.model().metadata(),
@@ -184,6 +186,16 @@ public final class SparsifyBatch implements AutoCloseable {
                             tensor.figures()));
         }
         return withWhole(records, open);
+    }
+
+    /** Of the base; models with the same tensors share it, and the pass over the base. */
+    private String identity(List<String> names) throws IOException {
+        String known = identities.get(names);
+        if (known == null) {
+            known = DeltaBase.identity(base, names, workers);
+            identities.put(names, known);
+        }
+        return known;
     }
 
     private static String key(int model, int tensor) {
