@@ -76,14 +76,10 @@ public final class MergeModels {
         }
     }
 
-    /**
-     * Checks that the fine-tunes fit the base and each other, from headers alone.
-     *
-     * @return tensors that would be merged
-     */
-    public int check(MergeRequest request) throws IOException {
+    /** Checks that the fine-tunes fit the base and each other, from headers alone. */
+    public void check(MergeRequest request) throws IOException {
         try (var open = Opened.of(request)) {
-            return (int) open.plan().stream().filter(item -> !item.pairs().isEmpty()).count();
+            open.plan();
         }
     }
 
@@ -312,7 +308,8 @@ public final class MergeModels {
             var select = new TopEntries(pairs, workers, request.progress());
             long top = options.method() == MergeMethod.TIES ? 0 : (long) (options.gamma() * n);
             List<Threshold> low = select.all(Math.min(n, target + top));
-            List<Threshold> high = select.all(top);
+            List<Threshold> high =
+                    top == 0 ? pairs.stream().map(_ -> Threshold.none()).toList() : select.all(top);
             Map<MergeItem, TileMerge.Trim> byItem = new java.util.IdentityHashMap<>();
             for (int i = 0; i < merged.size(); i++) {
                 byItem.put(merged.get(i), new TileMerge.Trim(low.get(i), high.get(i)));

@@ -7,12 +7,8 @@ import graft.convert.plan.Workers;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.IntStream;
 
-/**
- * Thresholds of the largest entries of several tensors, each for itself or over all of them. Safe
- * from any thread.
- */
+/** Thresholds of the largest entries over several tensors together. Safe from any thread. */
 public final class TopEntries {
     private final List<TensorPair> pairs;
     private final Workers workers;
@@ -25,24 +21,6 @@ public final class TopEntries {
         this.pairs = List.copyOf(pairs);
         this.workers = workers;
         this.progress = progress;
-    }
-
-    /**
-     * Each tensor for itself.
-     *
-     * @param kept entries to keep of each, in the order of the pairs
-     * @return thresholds in the order of the pairs
-     */
-    public List<Threshold> each(List<Long> kept) throws IOException {
-        progress.phase(
-                "select entries of %d tensors".formatted(pairs.size()), TensorPair.bytes(pairs));
-        return workers.map(
-                IntStream.range(0, pairs.size()).boxed().toList(),
-                i -> {
-                    Threshold threshold = Threshold.of(pairs.get(i), kept.get(i));
-                    progress.advance(pairs.get(i).bytes());
-                    return threshold;
-                });
     }
 
     /**
