@@ -57,21 +57,11 @@ record Estimator(TensorInfo info, ResidualStatistics statistics) {
         double length; // ‖û‖²
         double along; // ⟨û, u⟩
         if (signs) {
-            double scale =
-                    switch (options.gain()) {
-                        case none -> kept.magnitude() / count;
-                        case norm -> Math.sqrt(energy / count);
-                        case projection -> energy / kept.magnitude();
-                    };
+            double scale = options.gain().ofSigns(energy, kept.magnitude(), count);
             length = count * scale * scale;
             along = scale * kept.magnitude();
         } else {
-            double gain =
-                    switch (options.gain()) {
-                        case none -> 1;
-                        case norm -> Math.sqrt(energy / kept.energy());
-                        case projection -> energy / kept.energy();
-                    };
+            double gain = options.gain().ofValues(energy, kept.energy());
             length = gain * gain * kept.energy();
             along = gain * kept.energy();
         }

@@ -63,19 +63,12 @@ final class KeptSums {
 
     /** By what kept values are multiplied. */
     double gain(Gain gain) {
-        if (keptEnergy == 0) {
-            return 1;
-        }
-        return switch (gain) {
-            case none -> 1;
-            case norm -> Math.sqrt(energy / keptEnergy);
-            case projection -> energy / keptEnergy;
-        };
+        return gain.ofValues(energy, keptEnergy);
     }
 
     /** What a sign is worth. */
     double signScale(Gain gain) {
-        return scale(gain, energy, keptMagnitude, sizes.count());
+        return gain.ofSigns(energy, keptMagnitude, sizes.count());
     }
 
     /** What a sign is worth in each row; 0 where nothing is kept. */
@@ -83,17 +76,10 @@ final class KeptSums {
         float[] scales = new float[rowCount.length];
         for (int row = 0; row < scales.length; row++) {
             if (rowCount[row] > 0) {
-                scales[row] = (float) scale(gain, rowEnergy[row], rowMagnitude[row], rowCount[row]);
+                scales[row] =
+                        (float) gain.ofSigns(rowEnergy[row], rowMagnitude[row], rowCount[row]);
             }
         }
         return scales;
-    }
-
-    private static double scale(Gain gain, double energy, double magnitude, long count) {
-        return switch (gain) {
-            case none -> magnitude / count;
-            case norm -> Math.sqrt(energy / count);
-            case projection -> energy / magnitude;
-        };
     }
 }
