@@ -23,6 +23,9 @@ import java.util.Map;
  * thread.
  */
 final class TensorCoder {
+    private static final int ALL = DrawnPositions.ALL;
+    private static final int LARGEST = 1 << 24;
+
     private final TensorPair pair;
     private final Treatment treatment;
     private final SparsifyOptions options;
@@ -89,7 +92,7 @@ final class TensorCoder {
         if (!(scale > 0) || !Float.isFinite(scale)) {
             return nothing(part);
         }
-        boolean all = parameter == DrawnPositions.ALL;
+        boolean all = parameter == ALL;
         var plan =
                 coded(
                         all ? pair.elements() : 1,
@@ -128,8 +131,6 @@ final class TensorCoder {
         return Math.clamp((long) value, -LARGEST, LARGEST);
     }
 
-    private static final int LARGEST = 1 << 24;
-
     /** DARE: what is drawn grows by the inverse of the share. */
     private SparseTensor drawn(Path part, int parameter) throws IOException {
         DrawnPositions positions = positions(parameter);
@@ -153,22 +154,11 @@ final class TensorCoder {
                         values,
                         bytes,
                         values == ValueCodec.SIGN ? (float) (gain * sums.signScale(Gain.none)) : 0);
-        boolean exact = values == ValueCodec.EXACT;
-        EntryWalk walk = EntryWalk.drawn(positions);
         try (var writer = SparseTensorWriter.create(part, plan)) {
-            pair.walk((first, base, model, n) ->
-                    walk.tile(
-                            first,
-                            base,
-                            model,
-                            n,
-                            (index, i, u) ->
-                                    writer.add(index, exact ? model[i] : (float) (gain * u))));
+            add(writer, plan, EntryWalk.drawn(positions), gain);
             return writer.finish();
         }
     }
-
-    private static final int ALL = DrawnPositions.ALL;
 
     @FunctionalInterface
     private interface Walks {
@@ -185,18 +175,22 @@ final class TensorCoder {
                     writer.addRowScale(scale);
                 }
             }
-            EntryWalk walk = walks.start();
-            boolean exact = plan.values() == ValueCodec.EXACT;
-            pair.walk((first, base, model, count) ->
-                    walk.tile(
-                            first,
-                            base,
-                            model,
-                            count,
-                            (index, i, u) ->
-                                    writer.add(index, exact ? model[i] : (float) (gain * u))));
+            add(writer, plan, walks.start(), gain);
             return writer.finish();
         }
+    }
+
+    /** The entries of a walk: as the model has them, or the residual times {@code gain}. */
+    private void add(SparseTensorWriter writer, SparseTensor plan, EntryWalk walk, double gain)
+            throws IOException {
+        boolean exact = plan.values() == ValueCodec.EXACT;
+        pair.walk((first, base, model, count) ->
+                walk.tile(
+                        first,
+                        base,
+                        model,
+                        count,
+                        (index, i, u) -> writer.add(index, exact ? model[i] : (float) (gain * u))));
     }
 
     private SparseTensor plan(KeptSums sums) {
