@@ -1,8 +1,6 @@
 package graft.convert.sparsify;
 
-import graft.convert.plan.Progress;
 import graft.convert.plan.TensorPair;
-import graft.convert.plan.Workers;
 import graft.convert.select.ResidualStatistics;
 import graft.formats.checkpoint.Checkpoint;
 
@@ -68,14 +66,16 @@ public final class Forecast {
     public List<Map<String, Object>> rows(SparsifyOptions asked) throws IOException {
         models.forEach(model -> model.sort(Comparator.comparing(e -> e.info().name())));
         List<Map<String, Object>> rows = new ArrayList<>();
-        rows.add(row("as asked: " + asked.words(), asked));
+        var plan = new TreatmentPlan(asked);
+        rows.add(row("as asked: " + asked.words(), asked, plan, plan.amount(models, fixedBytes)));
+        SparsifyOptions compact = SparsifyOptions.compact();
+        var compactPlan = new TreatmentPlan(compact); // keeps what all levels share
         for (double noise : NOISES) {
-            SparsifyOptions compact = SparsifyOptions.compact();
-            rows.add(row("compact, noise " + noise, with(compact, new Amount.Noise(noise))));
+            var amount = new Amount.Noise(noise);
+            rows.add(row("compact, noise " + noise, compact, compactPlan, amount));
         }
         for (double density : DENSITIES) {
-            SparsifyOptions signs = SparsifyOptions.signs(density);
-            rows.add(row("signs, density " + density, signs));
+            rows.add(row("signs, density " + density, SparsifyOptions.signs(density)));
         }
         for (double density : DENSITIES) {
             rows.add(row("paper, density " + density, SparsifyOptions.paper(density)));
@@ -83,41 +83,28 @@ public final class Forecast {
         return rows;
     }
 
-    private static SparsifyOptions with(SparsifyOptions options, Amount amount) {
-        return new SparsifyOptions(
-                options.select(),
-                options.scope(),
-                amount,
-                options.values(),
-                options.gain(),
-                options.seed(),
-                options.overrides());
+    private Map<String, Object> row(String name, SparsifyOptions options) {
+        return row(name, options, new TreatmentPlan(options), options.amount());
     }
 
-    private Map<String, Object> row(String name, SparsifyOptions options) throws IOException {
+    private Map<String, Object> row(
+            String name, SparsifyOptions options, TreatmentPlan plan, Amount amount) {
         double bytes = fixedBytes;
         double kept = 0;
         double elements = 0;
         double energy = 0;
         double lost = 0;
         double noise = 0;
-        try (var workers = new Workers(1)) {
-            var plan = new TreatmentPlan(List.of(), options, workers, Progress.NONE);
-            Amount amount =
-                    options.amount() instanceof Amount.Bytes(long total)
-                            ? plan.fit(models, total, fixedBytes)
-                            : options.amount();
-            for (List<Estimator> model : models) {
-                List<Treatment> treatments = plan.expected(model, amount);
-                for (int i = 0; i < model.size(); i++) {
-                    Estimate estimate = model.get(i).of(treatments.get(i), options);
-                    bytes += estimate.bytes();
-                    kept += estimate.count();
-                    elements += model.get(i).statistics().elements();
-                    energy += estimate.energy();
-                    lost += estimate.noise();
-                    noise += estimate.relativeNoise();
-                }
+        for (List<Estimator> model : models) {
+            List<Treatment> treatments = plan.expected(model, amount);
+            for (int i = 0; i < model.size(); i++) {
+                Estimate estimate = model.get(i).of(treatments.get(i), options);
+                bytes += estimate.bytes();
+                kept += estimate.count();
+                elements += model.get(i).statistics().elements();
+                energy += estimate.energy();
+                lost += estimate.noise();
+                noise += estimate.relativeNoise();
             }
         }
         Map<String, Object> row = new LinkedHashMap<>();

@@ -95,7 +95,7 @@ public final class SparsifyBatch implements AutoCloseable {
 
     /** A plan for every model: how each tensor is stored, and what that is expected to take. */
     public Plan plan() throws IOException {
-        return new Plan(new TreatmentPlan(models, options, workers, progress).treatments());
+        return new Plan(new TreatmentPlan(options).treatments(models, workers, progress));
     }
 
     /** What {@link #plan} decided; see {@link #estimate} and {@link #write}. */
@@ -128,7 +128,7 @@ public final class SparsifyBatch implements AutoCloseable {
                     TensorRecord.of(
                             pairs.get(i).model(),
                             "sparse",
-                            planned.expected().map(e -> Math.round(e.bytes())).orElse(0L),
+                            Math.round(planned.expected().bytes()),
                             planned.figures()));
         }
         return withWhole(records, models.get(model));

@@ -44,7 +44,12 @@ public record SparsifyOptions(
         /** All, rounded at random to multiples of a step: few are not zero. */
         stochastic,
         /** All, rounded with subtractive dither: the error does not depend on the residual. */
-        dither
+        dither;
+
+        /** Whether values are rounded at random, to levels instead of kept or dropped. */
+        boolean rounds() {
+            return this == stochastic || this == dither;
+        }
     }
 
     /** Over what the largest entries are chosen. */
@@ -89,14 +94,13 @@ public record SparsifyOptions(
         if (seed < 0 || seed >= CounterRandom.SEEDS) {
             throw new IllegalArgumentException("seed %d is outside 0..2^32-1".formatted(seed));
         }
-        boolean rounds = select == Select.stochastic || select == Select.dither;
         boolean fits =
                 switch (amount) {
-                    case Amount.Density _ -> !rounds && select != Select.blocks;
+                    case Amount.Density _ -> !select.rounds() && select != Select.blocks;
                     case Amount.Blocks _ -> select == Select.blocks;
                     case Amount.Count _ -> select == Select.magnitude;
                     case Amount.Bytes _ -> select != Select.blocks;
-                    case Amount.Step _, Amount.Noise _ -> rounds;
+                    case Amount.Step _, Amount.Noise _ -> select.rounds();
                 };
         if (!fits) {
             throw new IllegalArgumentException(
@@ -156,7 +160,7 @@ public record SparsifyOptions(
     public Map<String, String> words() {
         Map<String, String> words = new TreeMap<>();
         words.put("select", select.name());
-        if (select == Select.stochastic || select == Select.dither) {
+        if (select.rounds()) {
             words.put("seed", Long.toString(seed));
         } else {
             words.put("scope", scope.name());

@@ -25,34 +25,43 @@ final class TreatmentPlan {
     /** What the directory takes for a tensor, deflated; measured on files of 50 to 300 tensors. */
     static final int DIRECTORY_BYTES = 30;
 
-    private final List<OpenPair> models;
     private final SparsifyOptions options;
-    private final Workers workers;
-    private final Progress progress;
     private final Map<List<Estimator>, NoiseAllocation> allocations = new IdentityHashMap<>();
 
-    TreatmentPlan(
-            List<OpenPair> models, SparsifyOptions options, Workers workers, Progress progress) {
-        this.models = models;
+    TreatmentPlan(SparsifyOptions options) {
         this.options = options;
-        this.workers = workers;
-        this.progress = progress;
     }
 
     /** Per model and tensor, in the order of their pairs. */
-    List<List<Planned>> treatments() throws IOException {
-        List<List<Estimator>> estimators = statistics();
-        if (options.amount() instanceof Amount.Bytes(long total)) {
-            double fixed =
-                    models.stream()
-                            .mapToDouble(m -> fixedBytes(m.wholeBytes(), m.pairs().size()))
-                            .sum();
-            return treat(estimators, fit(estimators, total, fixed));
+    List<List<Planned>> treatments(List<OpenPair> models, Workers workers, Progress progress)
+            throws IOException {
+        List<List<Estimator>> estimators = statistics(models, workers, progress);
+        double fixed =
+                models.stream()
+                        .mapToDouble(m -> fixedBytes(m.wholeBytes(), m.pairs().size()))
+                        .sum();
+        Amount amount = amount(estimators, fixed);
+        List<List<Planned>> plan = new ArrayList<>();
+        for (int m = 0; m < models.size(); m++) {
+            List<Estimator> model = estimators.get(m);
+            List<Treatment> treatments =
+                    isOverAll(amount)
+                            ? overAll(models.get(m).pairs(), model, amount, workers, progress)
+                            : each(model, amount);
+            plan.add(planned(model, treatments));
         }
-        return treat(estimators, options.amount());
+        return plan;
     }
 
-    private List<List<Estimator>> statistics() throws IOException {
+    /** The amount that was asked for; of a number of bytes, what fits into it. */
+    Amount amount(List<List<Estimator>> estimators, double fixed) throws ConversionException {
+        return options.amount() instanceof Amount.Bytes(long total)
+                ? fit(estimators, total, fixed)
+                : options.amount();
+    }
+
+    private static List<List<Estimator>> statistics(
+            List<OpenPair> models, Workers workers, Progress progress) throws IOException {
         List<TensorPair> all = models.stream().flatMap(m -> m.pairs().stream()).toList();
         progress.phase("measure %d residuals".formatted(all.size()), TensorPair.bytes(all));
         List<Estimator> flat =
@@ -73,26 +82,10 @@ final class TreatmentPlan {
         return byModel;
     }
 
-    private List<List<Planned>> treat(List<List<Estimator>> estimators, Amount amount)
-            throws IOException {
-        List<List<Planned>> plan = new ArrayList<>();
-        for (int m = 0; m < estimators.size(); m++) {
-            List<Estimator> model = estimators.get(m);
-            List<Treatment> treatments =
-                    isOverAll(amount)
-                            ? overAll(models.get(m).pairs(), model, amount)
-                            : each(model, amount);
-            plan.add(planned(model, treatments));
-        }
-        return plan;
-    }
-
     private List<Planned> planned(List<Estimator> model, List<Treatment> treatments) {
         return IntStream.range(0, model.size())
                 .mapToObj(i ->
-                        new Planned(
-                                treatments.get(i),
-                                Optional.of(model.get(i).of(treatments.get(i), options))))
+                        new Planned(treatments.get(i), model.get(i).of(treatments.get(i), options)))
                 .toList();
     }
 
@@ -103,7 +96,12 @@ final class TreatmentPlan {
     }
 
     /** Exact global selection; tensors with a density of their own stay out of it. */
-    private List<Treatment> overAll(List<TensorPair> pairs, List<Estimator> model, Amount amount)
+    private List<Treatment> overAll(
+            List<TensorPair> pairs,
+            List<Estimator> model,
+            Amount amount,
+            Workers workers,
+            Progress progress)
             throws IOException {
         List<Integer> pool =
                 IntStream.range(0, pairs.size())
@@ -113,7 +111,7 @@ final class TreatmentPlan {
         List<TensorPair> pooled = pool.stream().map(pairs::get).toList();
         long elements = pooled.stream().mapToLong(TensorPair::elements).sum();
         List<Threshold> thresholds =
-                new TopEntries(pooled, workers, progress).all(share(amount, elements, elements));
+                new TopEntries(pooled, workers, progress).all(share(amount, elements));
         List<Treatment> treatments = new ArrayList<>();
         int next = 0;
         for (int i = 0; i < pairs.size(); i++) {
@@ -134,7 +132,7 @@ final class TreatmentPlan {
             return each(model, amount);
         }
         long all = model.stream().mapToLong(e -> e.statistics().elements()).sum();
-        long kept = share(amount, all, all);
+        long kept = share(amount, all);
         int low = 0;
         int high = Float.floatToRawIntBits(Float.MAX_VALUE);
         while (high - low > 1) {
@@ -153,16 +151,16 @@ final class TreatmentPlan {
         return model.stream().map(_ -> (Treatment) treatment).toList();
     }
 
-    private static long share(Amount amount, long of, long all) {
+    private static long share(Amount amount, long all) {
         return switch (amount) {
-            case Amount.Density(double share) -> Math.min(of, (long) Math.floor(share * of + 0.5));
-            case Amount.Count(long entries) ->
-                    Math.min(of, (long) Math.floor((double) entries * of / all + 0.5));
+            case Amount.Density(double share) ->
+                    Math.min(all, (long) Math.floor(share * all + 0.5));
+            case Amount.Count(long entries) -> Math.min(all, entries);
             default -> throw new IllegalStateException(amount.toString());
         };
     }
 
-    List<Treatment> each(List<Estimator> model, Amount amount) {
+    private List<Treatment> each(List<Estimator> model, Amount amount) {
         if (amount instanceof Amount.Noise(double level)) {
             return allocations
                     .computeIfAbsent(model, m -> NoiseAllocation.of(m, options))
@@ -235,11 +233,9 @@ final class TreatmentPlan {
     }
 
     /** The largest amount whose expected bytes, over all models, stay within {@code total}. */
-    Amount fit(List<List<Estimator>> estimators, long total, double fixed)
+    private Amount fit(List<List<Estimator>> estimators, long total, double fixed)
             throws ConversionException {
-        boolean rounds =
-                options.select() == SparsifyOptions.Select.dither
-                        || options.select() == SparsifyOptions.Select.stochastic;
+        boolean rounds = options.select().rounds();
         DoubleFunction<Amount> amount =
                 rounds
                         ? x -> new Amount.Noise(Math.exp(-x))
