@@ -43,7 +43,14 @@ public record SessionSettings(int threads, Optional<Path> cache) {
         return new SessionSettings(threads, Optional.of(folder));
     }
 
-    OrtSession create(Path graph) throws IOException, OrtException {
+    /**
+     * ONNX Runtime's own session of one graph, to be closed by the caller.
+     *
+     * @param graph absolute, so that its data files are found
+     * @throws OrtException if ONNX Runtime does not accept the graph
+     * @throws IOException if it cannot be loaded into this process, or the cache cannot be written
+     */
+    public OrtSession create(Path graph) throws IOException, OrtException {
         CommandLineLimit.check();
         Path file = cache.isPresent() ? new PackedCache(cache.get(), this).packed(graph) : graph;
         try (var options = options()) {

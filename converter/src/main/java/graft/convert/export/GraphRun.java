@@ -3,12 +3,12 @@ package graft.convert.export;
 import ai.onnxruntime.NodeInfo;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxValue;
-import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
-import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtLoraAdapter;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.TensorInfo;
+
+import graft.runtime.SessionSettings;
 
 import org.jspecify.annotations.Nullable;
 
@@ -24,18 +24,14 @@ import java.util.Optional;
  * Safe from any thread until {@link #close}.
  */
 final class GraphRun implements AutoCloseable {
+    static final SessionSettings ONE_THREAD = SessionSettings.DEFAULT.withThreads(1);
+
     private final String name;
-    private final OrtSession.SessionOptions options;
     private final OrtSession session;
     private final @Nullable OrtLoraAdapter adapter;
 
-    private GraphRun(
-            String name,
-            OrtSession.SessionOptions options,
-            OrtSession session,
-            @Nullable OrtLoraAdapter adapter) {
+    private GraphRun(String name, OrtSession session, @Nullable OrtLoraAdapter adapter) {
         this.name = name;
-        this.options = options;
         this.session = session;
         this.adapter = adapter;
     }
@@ -44,24 +40,16 @@ final class GraphRun implements AutoCloseable {
      * @throws IOException with ONNX Runtime's own message if it does not accept graph or adapter
      */
     static GraphRun open(Path graph, Optional<Path> adapter) throws IOException {
-        OrtEnvironment environment = OrtEnvironment.getEnvironment();
-        var options = new OrtSession.SessionOptions();
         @Nullable OrtSession session = null;
         try {
-            options.setIntraOpNumThreads(1);
-            options.setInterOpNumThreads(1);
-            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
-            // outputs above 1 GiB would be scattered anew in every run
-            options.addConfigEntry("optimization.constant_folding_max_output_size_in_bytes", "0");
-            session = environment.createSession(graph.toAbsolutePath().toString(), options);
+            session = ONE_THREAD.create(graph.toAbsolutePath());
             @Nullable OrtLoraAdapter lora =
                     adapter.isPresent()
                             ? OrtLoraAdapter.create(adapter.get().toAbsolutePath().toString())
                             : null;
-            return new GraphRun(graph.toString(), options, session, lora);
+            return new GraphRun(graph.toString(), session, lora);
         } catch (OrtException e) {
             close(session);
-            options.close();
             throw failed(adapter.map(Path::toString).orElse(graph.toString()), e);
         }
     }
@@ -76,7 +64,7 @@ final class GraphRun implements AutoCloseable {
         }
     }
 
-    private static IOException failed(String what, OrtException error) {
+    static IOException failed(String what, OrtException error) {
         return new IOException(what + ": ONNX Runtime: " + error.getMessage(), error);
     }
 
@@ -124,7 +112,6 @@ final class GraphRun implements AutoCloseable {
     @Override
     public void close() {
         close(session);
-        options.close();
         try {
             if (adapter != null) {
                 adapter.close();

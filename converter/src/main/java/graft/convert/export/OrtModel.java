@@ -3,7 +3,6 @@ package graft.convert.export;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
-import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 
 import java.io.IOException;
@@ -19,12 +18,10 @@ import java.util.Map;
  * thread. Safe from any thread until {@link #close}.
  */
 public final class OrtModel implements AutoCloseable {
-    private final OrtSession.SessionOptions options;
     private final OrtSession session;
     private final String name;
 
-    private OrtModel(OrtSession.SessionOptions options, OrtSession session, String name) {
-        this.options = options;
+    private OrtModel(OrtSession session, String name) {
         this.session = session;
         this.name = name;
     }
@@ -35,30 +32,12 @@ public final class OrtModel implements AutoCloseable {
      * @throws IOException with ONNX Runtime's own message if it does not accept the graph
      */
     public static OrtModel open(Path graph) throws IOException {
-        OrtEnvironment environment = OrtEnvironment.getEnvironment();
-        var options = new OrtSession.SessionOptions();
         try {
-            options.setIntraOpNumThreads(1);
-            options.setInterOpNumThreads(1);
-            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
-            // outputs above 1 GiB would be scattered anew in every run
-            options.addConfigEntry("optimization.constant_folding_max_output_size_in_bytes", "0");
-            OrtSession session =
-                    environment.createSession(graph.toAbsolutePath().toString(), options);
-            return new OrtModel(options, session, graph.toString());
+            OrtSession session = GraphRun.ONE_THREAD.create(graph.toAbsolutePath());
+            return new OrtModel(session, graph.toString());
         } catch (OrtException e) {
-            options.close();
-            throw failed(graph.toString(), e);
+            throw GraphRun.failed(graph.toString(), e);
         }
-    }
-
-    private static IOException failed(String graph, OrtException error) {
-        return new IOException(graph + ": ONNX Runtime: " + error.getMessage(), error);
-    }
-
-    /** Names of the inputs that must be fed. */
-    public List<String> inputs() {
-        return List.copyOf(session.getInputNames());
     }
 
     /**
@@ -89,7 +68,7 @@ public final class OrtModel implements AutoCloseable {
                 return (float[][]) result.get(0).getValue();
             }
         } catch (OrtException e) {
-            throw failed(name, e);
+            throw GraphRun.failed(name, e);
         } catch (ClassCastException e) {
             throw new IOException(name + ": its first output is no matrix of float32", e);
         } finally {
@@ -102,9 +81,7 @@ public final class OrtModel implements AutoCloseable {
         try {
             session.close();
         } catch (OrtException e) {
-            throw failed(name, e);
-        } finally {
-            options.close();
+            throw GraphRun.failed(name, e);
         }
     }
 }
