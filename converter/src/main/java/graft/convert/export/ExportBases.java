@@ -31,6 +31,7 @@ final class ExportBases implements AutoCloseable {
     private final TensorSource graphBase;
     private final Map<Path, Checkpoint> opened = new HashMap<>();
     private final List<Ledger.Input> inputs = new ArrayList<>();
+    private TensorSource builtOn;
     private Optional<ExportGraph> export = Optional.empty();
     private Optional<SlotTable> slots = Optional.empty();
 
@@ -47,6 +48,7 @@ final class ExportBases implements AutoCloseable {
         } else {
             this.graphBase = GraphCheckpoint.of(graph, namesOf(tasks));
         }
+        this.builtOn = graphBase;
     }
 
     /**
@@ -138,30 +140,29 @@ final class ExportBases implements AutoCloseable {
 
     /** What a model builds on. */
     TensorSource base(ExportTask task) {
-        return task.merged()
-                .or(() -> request.base().map(ExportRequest.Named::path))
-                .<TensorSource>map(opened::get)
-                .orElse(graphBase);
+        return under(task).<TensorSource>map(opened::get).orElse(graphBase);
+    }
+
+    private Optional<Path> under(ExportTask task) {
+        return task.merged().or(() -> request.base().map(ExportRequest.Named::path));
     }
 
     /** Makes graphs build on what a model builds on. */
     void buildOn(ExportTask task) throws IOException {
-        Optional<Path> path = task.merged().or(() -> request.base().map(ExportRequest.Named::path));
-        if (path.isEmpty()) {
-            return;
-        }
-        boolean first = !opened.containsKey(path.get());
-        Checkpoint under = checkpoint(path.get());
-        if (first) {
+        Optional<Path> path = under(task);
+        if (path.isPresent() && !opened.containsKey(path.get())) {
+            Checkpoint under = checkpoint(path.get());
             inputs.addAll(Inputs.of("base", path.get().getFileName().toString(), under.files()));
         }
-        if (export.isPresent()) {
+        TensorSource under = base(task);
+        if (export.isPresent() && under != builtOn) { // comparing reads both whole
             // what the base has and the graph's does not belongs to no task
             export.get()
                     .buildOn(
                             ModelChanges.ofCheckpoint(graphBase, under).stream()
                                     .filter(c -> graphBase.find(c.info().name()).isPresent())
                                     .toList());
+            builtOn = under;
         }
     }
 

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -130,17 +131,37 @@ class ExportModelsTest {
         }
     }
 
+    @Test
+    void adapterBesideADeltaDoesNotBuildOnTheMergedModel() throws IOException {
+        Path lora = Files.createDirectory(folder.resolve("lora"));
+        for (String name : List.of("adapter_config.json", "adapter_model.safetensors")) {
+            Files.copy(FAMILY.resolve("lora-pos").resolve(name), lora.resolve(name));
+        }
+        Files.writeString(folder.resolve(Ledger.FILE_NAME), "{\"command\": \"convert\"}");
+        export("", Optional.empty(), ExportRequest.Mode.merged, "bundle-out");
+        export("lora", "base", ExportRequest.Mode.merged, "alone");
+        assertThat(folder.resolve("bundle-out/lora.onnx"))
+                .hasSameBinaryContentAs(folder.resolve("alone/lora.onnx"));
+    }
+
     private Ledger export(String source, String base, ExportRequest.Mode mode, String out)
             throws IOException {
         var theta0 = new ExportRequest.Named(FAMILY.resolve("base"), "base");
         var on = base.equals("base") ? theta0 : new ExportRequest.Named(folder.resolve(base), base);
+        return export(source, Optional.of(on), mode, out);
+    }
+
+    private Ledger export(
+            String source, Optional<ExportRequest.Named> base, ExportRequest.Mode mode, String out)
+            throws IOException {
+        var theta0 = new ExportRequest.Named(FAMILY.resolve("base"), "base");
         return new ExportModels()
                 .run(
                         new ExportRequest(
                                 List.of(new ExportRequest.Named(folder.resolve(source), source)),
                                 Optional.of(GRAPH),
                                 Optional.of(theta0),
-                                Optional.of(on),
+                                base,
                                 mode,
                                 ExportRequest.Form.DEFAULT,
                                 Optional.of(Duration.ofMinutes(5)),
