@@ -8,6 +8,7 @@ import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -50,7 +51,7 @@ final class BindingSearch {
         this.names = new GraphNames(graph.proto().getGraph());
     }
 
-    GraphBinding run() {
+    GraphBinding run() throws IOException {
         checkpoint.tensors().forEach(tensor -> missing.put(tensor.name(), tensor));
         for (TensorInfo initializer : graph.tensors()) {
             if (initializer.dtype().isComputable()) {
@@ -92,7 +93,7 @@ final class BindingSearch {
         return largest;
     }
 
-    private void byHash(TensorInfo initializer) {
+    private void byHash(TensorInfo initializer) throws IOException {
         hashTensorsOf(initializer.dtype(), initializer.shape());
         String hash =
                 TensorHash.of(initializer, graph.bytes(initializer.name()), initializer.dtype());
@@ -191,19 +192,21 @@ final class BindingSearch {
     }
 
     /** Hashes all tensors that could lie in an initializer of this type and shape, once. */
-    private void hashTensorsOf(DType type, Shape shape) {
+    private void hashTensorsOf(DType type, Shape shape) throws IOException {
         if (!hashed.add(new Key(type, shape))) {
             return;
         }
         for (TensorInfo tensor : checkpoint.tensors()) {
-            if (!tensor.dtype().isComputable()) {
+            boolean straight = tensor.shape().equals(shape);
+            boolean turned = isTransposeOf(tensor.shape(), shape);
+            if (!tensor.dtype().isComputable() || !straight && !turned) {
                 continue;
             }
-            var bytes = checkpoint.bytes(tensor.name());
-            if (tensor.shape().equals(shape)) {
+            var bytes = checkpoint.bytes(tensor.name()); // a copy, of a graph's own weights
+            if (straight) {
                 put(key(type, shape, TensorHash.of(tensor, bytes, type)), tensor, false);
             }
-            if (isTransposeOf(tensor.shape(), shape)) {
+            if (turned) {
                 put(key(type, shape, TensorHash.ofTranspose(tensor, bytes, type)), tensor, true);
             }
         }

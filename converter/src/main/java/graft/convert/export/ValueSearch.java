@@ -8,7 +8,9 @@ import graft.formats.tensor.TensorSource;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
@@ -27,6 +29,9 @@ final class ValueSearch {
 
     private final TensorSource checkpoint;
     private final GraphNames names;
+
+    /** By tensor; each may be tried in many initializers of its shape. */
+    private final Map<String, Long> largest = new HashMap<>();
 
     ValueSearch(TensorSource checkpoint, GraphNames names) {
         this.checkpoint = checkpoint;
@@ -137,17 +142,13 @@ final class ValueSearch {
         }
         List<Binding> found = new ArrayList<>();
         for (TensorInfo tensor : tensors) {
-            if (!tensor.dtype().isComputable()) {
-                continue;
-            }
-            MemorySegment bytes = checkpoint.bytes(tensor.name());
             for (boolean transposed : new boolean[] {false, true}) {
                 boolean fits =
                         transposed
                                 ? BindingSearch.isTransposeOf(tensor.shape(), initializer.shape())
                                 : tensor.shape().equals(initializer.shape());
-                if (fits) {
-                    layout(values, tensor, bytes, Layout.whole(transposed))
+                if (fits && tensor.dtype().isComputable()) {
+                    layout(values, tensor, Layout.whole(transposed))
                             .ifPresent(layout ->
                                     found.add(
                                             new Binding(
@@ -162,10 +163,10 @@ final class ValueSearch {
         return found.size() == 1 ? found : List.of();
     }
 
-    private Optional<Layout> layout(
-            TensorValues values, TensorInfo tensor, MemorySegment bytes, Layout plain) {
-        long largest = largestOrConstant(tensor, bytes);
-        if (largest < 0) {
+    private Optional<Layout> layout(TensorValues values, TensorInfo tensor, Layout plain) {
+        MemorySegment bytes = checkpoint.bytes(tensor.name());
+        long at = largest.computeIfAbsent(tensor.name(), _ -> largestOrConstant(tensor, bytes));
+        if (at < 0) {
             return Optional.empty(); // every constant is a multiple of every other
         }
         Layout plusOne = plain.valued(1, 1);
@@ -173,8 +174,8 @@ final class ValueSearch {
             return Optional.of(plusOne);
         }
         float[] one = new float[1];
-        Elements.widen(tensor.dtype(), bytes, largest, one, 0, 1);
-        double ratio = (double) values.at(values.place(tensor, plain, largest)) / one[0];
+        Elements.widen(tensor.dtype(), bytes, at, one, 0, 1);
+        double ratio = (double) values.at(values.place(tensor, plain, at)) / one[0];
         if (ratio == 0 || ratio == 1 || !Double.isFinite(ratio)) {
             return Optional.empty();
         }
