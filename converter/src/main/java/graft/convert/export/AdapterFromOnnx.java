@@ -16,7 +16,6 @@ import graft.formats.onnx.OnnxAdapter;
 import graft.formats.peft.AdapterConfig;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.safetensors.SafetensorsWriter;
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
@@ -145,13 +144,9 @@ public final class AdapterFromOnnx {
                 TensorInfo from = entry.getValue();
                 try (Arena arena = Arena.ofConfined()) {
                     MemorySegment bytes = adapter.bytes(from.name());
-                    TensorChange.Values values =
-                            (first, into, count) ->
-                                    Elements.widen(from.dtype(), bytes, first, into, 0, count);
-                    var turned =
-                            new ExportPlan.Placed(
-                                    Layout.TRANSPOSE, new TensorChange.Replace(from, values));
-                    var target = new ExportPlan.Target(info, info, List.of(turned), List.of());
+                    var target =
+                            ExportPlan.Target.alone(
+                                    info, Layout.TRANSPOSE, ModelChanges.whole(from, bytes));
                     out.write(info.name(), 0, Materialised.of(target, bytes, arena));
                 }
             }

@@ -42,6 +42,11 @@ record ExportPlan(Map<String, Target> targets, Map<String, Bias> biases, Set<Str
      * @param uses that read the copy from now on; empty if there is no copy
      */
     record Target(TensorInfo before, TensorInfo after, List<Placed> placed, List<Use> uses) {
+        /** A tensor that was in no graph. */
+        static Target alone(TensorInfo info, Layout layout, TensorChange change) {
+            return new Target(info, info, List.of(new Placed(layout, change)), List.of());
+        }
+
         /** Whether the shape changes, and everything computed from it. */
         boolean isReshaped() {
             return !before.shape().equals(after.shape());

@@ -1,11 +1,11 @@
 package graft.convert.export;
 
 import graft.formats.onnx.OnnxModel;
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -118,17 +118,16 @@ public final class GraphCheckpoint implements TensorSource {
         if (!source.turned()) {
             return bytes;
         }
-        MemorySegment turned = Materialised.allocate(info, Arena.ofAuto());
-        int rows = Math.toIntExact(info.shape().extent(1));
-        int columns = Math.toIntExact(info.shape().extent(0));
-        float[] row = new float[columns];
-        for (int i = 0; i < rows; i++) {
-            Elements.widen(info.dtype(), bytes, (long) i * columns, row, 0, columns);
-            for (int j = 0; j < columns; j++) {
-                Elements.narrow(info.dtype(), row, j, turned, (long) j * rows + i, 1);
-            }
+        TensorInfo lying = graph.find(source.initializer()).orElseThrow();
+        var change = ModelChanges.whole(lying, bytes);
+        try {
+            return Materialised.of(
+                    ExportPlan.Target.alone(info, Layout.TRANSPOSE, change),
+                    MemorySegment.NULL,
+                    Arena.ofAuto());
+        } catch (IOException e) {
+            throw new AssertionError("nothing is read from a disk", e);
         }
-        return turned;
     }
 
     /** The graph stays open: its owner closes it. */

@@ -14,12 +14,12 @@ import java.lang.foreign.MemorySegment;
  */
 final class Materialised {
     private static final int TILE = 1 << 15;
-    private static final int BAND = 64;
 
     private Materialised() {}
 
     /**
-     * @param original the initializer's bytes in the graph, of which what does not change stays
+     * @param original the initializer's bytes in the graph, of which what does not change stays;
+     *     nothing for zeros
      */
     static MemorySegment of(ExportPlan.Target target, MemorySegment original, Arena arena)
             throws IOException {
@@ -49,10 +49,7 @@ final class Materialised {
     static MemorySegment cast(TensorInfo info, MemorySegment bytes, DType to, Arena arena)
             throws IOException {
         var target = new TensorInfo(info.name(), to, info.shape());
-        return of(
-                target,
-                (first, into, count) -> Elements.widen(info.dtype(), bytes, first, into, 0, count),
-                arena);
+        return of(target, ModelChanges.values(info.dtype(), bytes), arena);
     }
 
     private static void put(ExportPlan.Placed placed, TensorInfo after, MemorySegment bytes)
@@ -120,30 +117,20 @@ final class Materialised {
         }
     }
 
-    /**
-     * Band by band: each element is read once, and written in runs as long as the matrix is tall.
-     */
     private static void transpose(
             TensorChange.Replace replace, Layout layout, TensorInfo after, MemorySegment bytes)
             throws IOException {
         int rows = Math.toIntExact(replace.info().shape().extent(0));
         int columns = Math.toIntExact(replace.info().shape().extent(1));
         long wide = TensorValues.columns(after);
-        float[] slice = new float[BAND];
-        float[][] band = new float[BAND][rows];
-        for (int first = 0; first < columns; first += BAND) {
-            int count = Math.min(BAND, columns - first);
-            for (int i = 0; i < rows; i++) {
-                replace.values().read((long) i * columns + first, slice, count);
-                for (int j = 0; j < count; j++) {
-                    band[j][i] = slice[j];
-                }
-            }
-            for (int j = 0; j < count; j++) {
-                valued(band[j], rows, layout);
-                long at = (layout.rowFrom() + first + j) * wide + layout.columnFrom();
-                Elements.narrow(after.dtype(), band[j], 0, bytes, at, rows);
-            }
-        }
+        Columns.walk(
+                replace.values(),
+                rows,
+                columns,
+                (column, values) -> {
+                    valued(values, rows, layout);
+                    long at = (layout.rowFrom() + column) * wide + layout.columnFrom();
+                    Elements.narrow(after.dtype(), values, 0, bytes, at, rows);
+                });
     }
 }

@@ -6,6 +6,7 @@ import graft.formats.delta.DeltaReader;
 import graft.formats.delta.SparseTensor;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
+import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
@@ -44,10 +45,14 @@ public final class ModelChanges {
                 && base.bytes(info.name()).mismatch(model.bytes(info.name())) == -1;
     }
 
-    private static TensorChange whole(TensorInfo info, MemorySegment bytes) {
-        return new TensorChange.Replace(
-                info,
-                (first, into, count) -> Elements.widen(info.dtype(), bytes, first, into, 0, count));
+    /** A tensor with the values of these bytes. */
+    static TensorChange.Replace whole(TensorInfo info, MemorySegment bytes) {
+        return new TensorChange.Replace(info, values(info.dtype(), bytes));
+    }
+
+    /** Values as they are stored. */
+    static TensorChange.Values values(DType type, MemorySegment bytes) {
+        return (first, into, count) -> Elements.widen(type, bytes, first, into, 0, count);
     }
 
     /**

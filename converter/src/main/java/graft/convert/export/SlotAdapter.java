@@ -23,10 +23,8 @@ import java.util.TreeSet;
 
 /** One task's {@code .onnx_adapter} for a graph with slots: factors turned, the scale in B's. */
 final class SlotAdapter {
-    private record Part(TensorInfo info, ExportPlan.Target target) {}
-
     private final SlotTable table;
-    private final Map<String, Part> parts = new TreeMap<>();
+    private final Map<String, ExportPlan.Target> parts = new TreeMap<>();
 
     SlotAdapter(SlotTable table) {
         this.table = table;
@@ -105,15 +103,12 @@ final class SlotAdapter {
                 held.equals(info.shape())
                         ? Layout.IDENTITY
                         : Layout.part(false, held.extent(0) == info.shape().extent(0) ? 1 : 0, 0);
-        var placed = List.of(new ExportPlan.Placed(layout, change));
-        parts.put(
-                info.name(), new Part(info, new ExportPlan.Target(info, info, placed, List.of())));
+        parts.put(info.name(), ExportPlan.Target.alone(info, layout, change));
     }
 
     /** Adds whole tensors, as they lie in their initializers. */
     void addWhole(Iterable<ExportPlan.Target> targets) {
-        targets.forEach(
-                target -> parts.put(target.after().name(), new Part(target.after(), target)));
+        targets.forEach(target -> parts.put(target.after().name(), target));
     }
 
     /**
@@ -121,7 +116,7 @@ final class SlotAdapter {
      *
      * @throws ConversionException.BaseMismatch naming them
      */
-    void addHeads(PeftAdapter adapter) throws ConversionException {
+    void refuseHeads(PeftAdapter adapter) throws ConversionException {
         Set<String> homeless = new TreeSet<>();
         adapter.others().forEach(other -> homeless.add(PeftAdapter.baseName(other)));
         if (!homeless.isEmpty()) {
@@ -134,12 +129,12 @@ final class SlotAdapter {
 
     /** Writes the file; returns its size. */
     long write(Path file) throws IOException {
-        List<TensorInfo> infos = parts.values().stream().map(Part::info).toList();
+        List<TensorInfo> infos = parts.values().stream().map(ExportPlan.Target::after).toList();
         try (var out = OnnxAdapterWriter.create(file, infos, OnnxAdapterWriter.Versions.FIRST)) {
-            for (Part part : parts.values()) {
+            for (ExportPlan.Target part : parts.values()) {
                 try (Arena arena = Arena.ofConfined()) {
-                    MemorySegment empty = Materialised.allocate(part.info(), arena);
-                    out.write(part.info().name(), Materialised.of(part.target(), empty, arena));
+                    out.write(
+                            part.after().name(), Materialised.of(part, MemorySegment.NULL, arena));
                 }
             }
         }

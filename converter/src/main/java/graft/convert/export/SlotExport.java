@@ -81,7 +81,7 @@ final class SlotExport {
             } else {
                 var out = new SlotAdapter(existing.orElseThrow());
                 out.addModules(adapter, Set.of());
-                out.addHeads(adapter);
+                out.refuseHeads(adapter);
                 bytes = out.write(file);
             }
             inputs.addAll(Inputs.of("model", task.source(), adapter.files()));

@@ -4,6 +4,7 @@ import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.security.MessageDigest;
@@ -12,9 +13,6 @@ import java.util.HexFormat;
 
 /** SHA-256 of a tensor's values as another type would store them, as it lies or transposed. */
 final class TensorHash {
-    /** Columns gathered at once for a transposed hash. */
-    private static final int BAND = 64;
-
     private static final int TILE = 1 << 15;
 
     private TensorHash() {}
@@ -37,30 +35,20 @@ final class TensorHash {
     }
 
     /** Of the transpose of a matrix, cast to {@code type}; a band of columns at a time. */
-    static String ofTranspose(TensorInfo info, MemorySegment bytes, DType type) {
+    static String ofTranspose(TensorInfo info, MemorySegment bytes, DType type) throws IOException {
         MessageDigest digest = sha256();
         int rows = Math.toIntExact(info.shape().extent(0));
         int columns = Math.toIntExact(info.shape().extent(1));
-        float[] slice = new float[BAND];
-        float[] row = new float[rows];
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment cast = arena.allocate((long) rows * type.bytes());
-            float[][] band = new float[BAND][rows];
-            for (int first = 0; first < columns; first += BAND) {
-                int count = Math.min(BAND, columns - first);
-                for (int i = 0; i < rows; i++) {
-                    Elements.widen(
-                            info.dtype(), bytes, (long) i * columns + first, slice, 0, count);
-                    for (int j = 0; j < count; j++) {
-                        band[j][i] = slice[j];
-                    }
-                }
-                for (int j = 0; j < count; j++) {
-                    System.arraycopy(band[j], 0, row, 0, rows);
-                    Elements.narrow(type, row, 0, cast, 0, rows);
-                    digest.update(cast.asByteBuffer());
-                }
-            }
+            Columns.walk(
+                    ModelChanges.values(info.dtype(), bytes),
+                    rows,
+                    columns,
+                    (_, column) -> {
+                        Elements.narrow(type, column, 0, cast, 0, rows);
+                        digest.update(cast.asByteBuffer());
+                    });
         }
         return HexFormat.of().formatHex(digest.digest());
     }
