@@ -285,7 +285,7 @@ public final class ExportGraph {
                             cast ? "graft/stored/" + name : name);
         }
         if (cast) {
-            editor.first(castNode(editor, name, target.before().dtype()));
+            castStored(editor, name, target.before().dtype());
         }
     }
 
@@ -311,14 +311,12 @@ public final class ExportGraph {
             editor.put(tensor);
         } else {
             editor.put(renamed(tensor, "graft/stored/" + name));
-            editor.first(castNode(editor, name, type));
+            castStored(editor, name, type);
         }
     }
 
-    private static graft.formats.onnx.proto.NodeProto.Builder castNode(
-            GraphEditor editor, String name, DType type) {
-        return editor.compute("Cast", name, "graft/stored/" + name)
-                .addAttribute(GraphEditor.integer("to", ExternalDataWriter.typeNumber(type)));
+    private static void castStored(GraphEditor editor, String name, DType type) {
+        editor.cast("graft/stored/" + name, name, ExternalDataWriter.typeNumber(type));
     }
 
     /** Whether an initializer is stored in another type: vectors and scalars stay as they are. */

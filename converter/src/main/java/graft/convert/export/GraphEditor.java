@@ -75,6 +75,11 @@ final class GraphEditor {
         first.put(output, node.build());
     }
 
+    /** Adds a node of {@link #compute} that casts to a type, by its ONNX number. */
+    void cast(String from, String to, int type) {
+        first(compute("Cast", to, from).addAttribute(integer("to", type)));
+    }
+
     static NodeProto.Builder node(String op, String name, String output, String... reads) {
         return NodeProto.newBuilder()
                 .setOpType(op)

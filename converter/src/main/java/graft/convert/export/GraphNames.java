@@ -28,7 +28,9 @@ final class GraphNames {
     private static final String FOLDED_FROM =
             "pkg.onnxscript.optimizer.constant_folding.folded_from";
     private static final Set<String> WITH_BIAS = Set.of("Gemm", "Conv", "LayerNormalization");
-    private static final Set<String> TRANSPARENT = Set.of("Transpose", "Cast", "Identity");
+
+    /** Operators that give their input's values on, cast or turned. */
+    static final Set<String> TRANSPARENT = Set.of("Transpose", "Cast", "Identity");
 
     private final GraphProto graph;
     private final Map<String, List<Use>> readers = new HashMap<>();

@@ -9,7 +9,6 @@ import graft.formats.tensor.TensorInfo;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -66,10 +65,7 @@ final class LowRankInitializer {
         String from = base.getName();
         if (base.getDataType() != TensorProto.DataType.FLOAT_VALUE) {
             from = "graft/wide/" + name;
-            editor.first(
-                    editor.compute("Cast", from, base.getName())
-                            .addAttribute(
-                                    GraphEditor.integer("to", TensorProto.DataType.FLOAT_VALUE)));
+            editor.cast(base.getName(), from, TensorProto.DataType.FLOAT_VALUE);
         }
         String product = "graft/product/" + name;
         editor.first(editor.compute("MatMul", product, left.name(), right.name()));
@@ -94,8 +90,7 @@ final class LowRankInitializer {
         Shape shape = transposed ? Shape.of(lies.extent(1), lies.extent(0)) : lies;
         var change =
                 new TensorChange.Replace(new TensorInfo(info.name(), info.dtype(), shape), values);
-        var place = new ExportPlan.Placed(Layout.whole(transposed), change);
-        var one = new ExportPlan.Target(info, info, List.of(place), List.of());
+        var one = ExportPlan.Target.alone(info, Layout.whole(transposed), change);
         editor.put(out.add(info, Materialised.of(one, MemorySegment.NULL, arena)));
     }
 }

@@ -17,7 +17,6 @@ import graft.formats.tensor.TensorInfo;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -135,7 +134,7 @@ final class SlotGraph {
             readings.add(new Reading(use.node(), node, kind));
             return;
         }
-        boolean passes = Set.of("Transpose", "Cast", "Identity").contains(node.getOpType());
+        boolean passes = GraphNames.TRANSPARENT.contains(node.getOpType());
         if (!passes || depth > 4) {
             throw noPlace(
                     module,
@@ -177,9 +176,7 @@ final class SlotGraph {
             return input;
         }
         String wide = "graft/wide/" + input;
-        editor.first(
-                editor.compute("Cast", wide, input)
-                        .addAttribute(GraphEditor.integer("to", TensorProto.DataType.FLOAT_VALUE)));
+        editor.cast(input, wide, TensorProto.DataType.FLOAT_VALUE);
         return wide;
     }
 

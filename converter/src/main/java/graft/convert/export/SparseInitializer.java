@@ -45,10 +45,13 @@ final class SparseInitializer {
 
     /** Bytes that positions and values take, bridges not counted. */
     static long bytes(ExportPlan.Target target, DType type) {
+        return count(target) * (2 + type.bytes());
+    }
+
+    private static long count(ExportPlan.Target target) {
         return target.placed().stream()
-                        .mapToLong(p -> ((TensorChange.Scatter) p.change()).count())
-                        .sum()
-                * (2 + type.bytes());
+                .mapToLong(p -> ((TensorChange.Scatter) p.change()).count())
+                .sum();
     }
 
     /**
@@ -64,10 +67,7 @@ final class SparseInitializer {
             MemorySegment under,
             String output)
             throws IOException {
-        long count = 0;
-        for (ExportPlan.Placed placed : target.placed()) {
-            count += ((TensorChange.Scatter) placed.change()).count();
-        }
+        long count = count(target);
         MemorySegment positions = arena.allocate(Math.max(8, 8 * count), 64);
         MemorySegment values = arena.allocate(Math.max(8, info.dtype().bytes() * count), 64);
         collect(positions, values);
@@ -82,13 +82,12 @@ final class SparseInitializer {
         editor.put(base);
         editor.put(out.add(gapInfo, gaps));
         editor.put(out.add(valueInfo, all));
-        editor.put(constant("graft/axis", new long[0], 0));
-        editor.put(constant("graft/flat", new long[] {1}, -1));
-        editor.put(shape("graft/shape/" + name, info.shape()));
+        editor.put(integers("graft/axis", 0).build());
+        editor.put(integers("graft/flat", -1).addDims(1).build());
+        Shape shape = info.shape();
+        editor.put(integers("graft/shape/" + name, shape.toArray()).addDims(shape.rank()).build());
         String wide = "graft/wide/" + name;
-        editor.first(
-                editor.compute("Cast", wide, gapInfo.name())
-                        .addAttribute(GraphEditor.integer("to", TensorProto.DataType.INT64_VALUE)));
+        editor.cast(gapInfo.name(), wide, TensorProto.DataType.INT64_VALUE);
         String index = "graft/index/" + name;
         editor.first(editor.compute("CumSum", index, wide, "graft/axis"));
         String flat = "graft/flattened/" + name;
@@ -100,28 +99,16 @@ final class SparseInitializer {
         editor.first(editor.compute("Reshape", output, laid, "graft/shape/" + name));
     }
 
-    private static TensorProto constant(String name, long[] dims, long value) {
+    /** A scalar, until it gets an axis. */
+    private static TensorProto.Builder integers(String name, long... values) {
         TensorProto.Builder tensor =
                 TensorProto.newBuilder()
                         .setName(name)
-                        .setDataType(TensorProto.DataType.INT64_VALUE)
-                        .addInt64Data(value);
-        for (long dim : dims) {
-            tensor.addDims(dim);
+                        .setDataType(TensorProto.DataType.INT64_VALUE);
+        for (long value : values) {
+            tensor.addInt64Data(value);
         }
-        return tensor.build();
-    }
-
-    private static TensorProto shape(String name, Shape shape) {
-        TensorProto.Builder tensor =
-                TensorProto.newBuilder()
-                        .setName(name)
-                        .setDataType(TensorProto.DataType.INT64_VALUE)
-                        .addDims(shape.rank());
-        for (long extent : shape.toArray()) {
-            tensor.addInt64Data(extent);
-        }
-        return tensor.build();
+        return tensor;
     }
 
     /**
