@@ -9,7 +9,6 @@ import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -81,7 +80,7 @@ record Sources(
         try (var walk = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
             found = walk.filter(path -> !Files.isDirectory(path)).toList();
         }
-        Map<String, Path> sorted = new TreeMap<>(Comparator.naturalOrder());
+        Map<String, Path> sorted = new TreeMap<>();
         for (Path path : found) {
             sorted.put(top + "/" + folder.relativize(path).toString().replace('\\', '/'), path);
         }

@@ -193,7 +193,6 @@ public final class ExportGraph {
         editor.write(file, Map.of("graft.task", task));
         return new ExportReport(
                 file,
-                binding.bindings(),
                 plan.targets().size() + plan.biases().size() - computed,
                 computed,
                 plan.absent(),

@@ -46,8 +46,8 @@ public final class ExportModels {
                                     .run(run.gates, scratch)
                             : List.of();
             deleteAll(scratch);
-            run.complain(staged.path());
-            Ledger ledger = run.ledger(gates, staged.path());
+            run.complain();
+            Ledger ledger = run.ledger(gates);
             LedgerWriter.write(staged.path(), ledger, Map.of());
             staged.commit();
             return ledger;
@@ -206,9 +206,9 @@ public final class ExportModels {
         }
 
         /** Structural rules that every graph of ours keeps. */
-        void complain(Path written) throws IOException {
+        void complain() throws IOException {
             List<Path> graphs;
-            try (var files = Files.list(written)) {
+            try (var files = Files.list(folder)) {
                 graphs = files.filter(f -> f.toString().endsWith(".onnx")).sorted().toList();
             }
             for (Path graph : graphs) {
@@ -222,7 +222,7 @@ public final class ExportModels {
             }
         }
 
-        Ledger ledger(List<Map<String, Object>> checked, Path written) throws IOException {
+        Ledger ledger(List<Map<String, Object>> checked) throws IOException {
             List<Ledger.Input> all = new ArrayList<>(bases.inputs());
             all.addAll(inputs);
             for (Map<String, Object> result : results) {
@@ -249,7 +249,7 @@ public final class ExportModels {
                     "export",
                     all,
                     options(),
-                    LedgerWriter.outputs(written),
+                    LedgerWriter.outputs(folder),
                     List.of(),
                     totals,
                     results,

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -177,13 +176,6 @@ public final class GraphBinding {
                 "%s was not exported from %s: %d tensors have other values in it: %s"
                         .formatted(graph, checkpoint, tensors.size(), few(tensors)),
                 "give the checkpoint that the graph was exported from as --graph-base, or its graph as --graph");
-    }
-
-    /** For people: {@code 55 of 62 tensors}. */
-    @Override
-    public String toString() {
-        Set<String> tensors = new HashSet<>(byTensor.keySet());
-        return "%d of %d tensors".formatted(tensors.size(), tensors.size() + unboundTensors.size());
     }
 
     /** The first few of a set of names, for a message. */

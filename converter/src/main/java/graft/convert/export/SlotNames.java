@@ -51,12 +51,7 @@ public enum SlotNames {
      *
      * @param module path of the module in whatever spelling the graph has
      */
-    record Parsed(String module, Factor factor) {
-        /** The module in a spelling that is the same for all profiles. */
-        String key() {
-            return SlotNames.key(module);
-        }
-    }
+    record Parsed(String module, Factor factor) {}
 
     private static final Pattern SELF_ATTENTION = Pattern.compile("(^|\\.)self_attn(\\.|$)");
     private static final Pattern GENAI_LAYER =
@@ -80,13 +75,15 @@ public enum SlotNames {
 
     /** A slot's module as PEFT calls it: genai says {@code attn} for {@code self_attn}. */
     static String peftModule(String module) {
-        String plain = module.startsWith(WRAPPER) ? module.substring(WRAPPER.length()) : module;
-        return GENAI_LAYER.matcher(plain).replaceAll("$1self_attn$2");
+        return GENAI_LAYER.matcher(plain(module)).replaceAll("$1self_attn$2");
     }
 
     /** A module's path without wrappers, and with one word for attention. */
     static String key(String module) {
-        String plain = module.startsWith(WRAPPER) ? module.substring(WRAPPER.length()) : module;
-        return SELF_ATTENTION.matcher(plain).replaceAll("$1attn$2");
+        return SELF_ATTENTION.matcher(plain(module)).replaceAll("$1attn$2");
+    }
+
+    private static String plain(String module) {
+        return module.startsWith(WRAPPER) ? module.substring(WRAPPER.length()) : module;
     }
 }

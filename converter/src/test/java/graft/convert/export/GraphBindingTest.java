@@ -16,7 +16,6 @@ import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -44,12 +43,6 @@ class GraphBindingTest {
     private final Random random = new Random(3);
     private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
     private final Map<String, float[]> values = new LinkedHashMap<>();
-
-    @BeforeEach
-    void forget() {
-        infos.clear();
-        values.clear();
-    }
 
     private float[] tensor(String name, long... dims) {
         float[] drawn = new float[(int) Shape.of(dims).elements()];
