@@ -4,6 +4,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.peft.AdapterChange;
@@ -17,8 +18,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -46,14 +47,11 @@ public final class ApplyAdapter {
                                 ? PeftAdapter.open(request.adapter())
                                 : PeftAdapter.openUnconverted(request.adapter());
                 var initial = from == null ? null : PeftAdapter.openUnconverted(from);
-                var workers = new Workers(request.threads())) {
+                var workers = new Workers(request.threads());
+                var hashes = new InputHashes()) {
             List<String> warnings = new ArrayList<>(adapter.warnings());
-            SortedMap<String, List<AdapterChange>> changes = byComponent(adapter);
-            var components =
-                    Components.of(
-                            java.util.Collections.unmodifiableSortedSet(
-                                    new java.util.TreeSet<>(changes.keySet())),
-                            request.bases());
+            NavigableMap<String, List<AdapterChange>> changes = byComponent(adapter);
+            var components = Components.of(changes.navigableKeySet(), request.bases());
             List<Plan> plans = new ArrayList<>();
             for (Components.Part part : components.parts()) {
                 BaseModel base = BaseModel.open(part.base().path(), part.base().source());
@@ -61,11 +59,18 @@ public final class ApplyAdapter {
                 warnings.addAll(base.weights().warnings());
                 plans.add(plan(request, part, base, adapter, initial, changes, warnings));
             }
+            for (Plan plan : plans) {
+                hashes.add("base", plan.part().base().source(), plan.base().weights().files());
+            }
+            hashes.add("adapter", request.source(), adapter.files());
+            if (initial != null) {
+                hashes.add("initial-adapter", String.valueOf(from), initial.files());
+            }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
                         write(request, staged.path(), components, plans, workers);
                 Ledger ledger =
-                        ledger(request, adapter, initial, plans, records, warnings, staged.path());
+                        ledger(request, adapter, hashes.get(), records, warnings, staged.path());
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -75,7 +80,7 @@ public final class ApplyAdapter {
         }
     }
 
-    private static SortedMap<String, List<AdapterChange>> byComponent(PeftAdapter adapter) {
+    private static NavigableMap<String, List<AdapterChange>> byComponent(PeftAdapter adapter) {
         return adapter.changes().stream()
                 .collect(
                         Collectors.groupingBy(
@@ -147,23 +152,11 @@ public final class ApplyAdapter {
     private static Ledger ledger(
             AdapterRequest request,
             PeftAdapter adapter,
-            @Nullable PeftAdapter initial,
-            List<Plan> plans,
+            List<Ledger.Input> inputs,
             List<TensorRecord> records,
             List<String> warnings,
             Path folder)
             throws IOException {
-        List<Ledger.Input> inputs = new ArrayList<>();
-        for (Plan plan : plans) {
-            inputs.addAll(
-                    Inputs.of("base", plan.part().base().source(), plan.base().weights().files()));
-        }
-        inputs.addAll(Inputs.of("adapter", request.source(), adapter.files()));
-        if (initial != null) {
-            inputs.addAll(
-                    Inputs.of(
-                            "initial-adapter", String.valueOf(request.initial()), initial.files()));
-        }
         long carried = records.stream().filter(r -> r.treatment().equals("carried")).count();
         return new Ledger(
                 "apply",
