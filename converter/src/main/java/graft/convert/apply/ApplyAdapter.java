@@ -135,15 +135,7 @@ public final class ApplyAdapter {
             Files.createDirectories(into);
             String prefix = plan.part().folder().isEmpty() ? "" : plan.part().folder() + "/";
             for (TensorRecord record : writer.write(into, plan.base(), plan.tensors())) {
-                records.add(
-                        new TensorRecord(
-                                prefix + record.name(),
-                                record.shape(),
-                                record.dtype(),
-                                record.treatment(),
-                                record.bytesIn(),
-                                record.bytesOut(),
-                                record.figures()));
+                records.add(record.withName(prefix + record.name()));
             }
         }
         return records;

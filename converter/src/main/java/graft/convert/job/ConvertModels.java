@@ -279,14 +279,7 @@ public final class ConvertModels {
     }
 
     private static TensorRecord named(String task, TensorRecord record) {
-        return new TensorRecord(
-                task + "/" + record.name(),
-                record.shape(),
-                record.dtype(),
-                record.treatment(),
-                record.bytesIn(),
-                record.bytesOut(),
-                record.figures());
+        return record.withName(task + "/" + record.name());
     }
 
     private static List<Ledger.Input> inputs(Task task) throws IOException {

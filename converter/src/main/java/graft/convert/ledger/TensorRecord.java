@@ -47,6 +47,11 @@ public record TensorRecord(
                 figures);
     }
 
+    /** The same of a tensor called otherwise: by its path, where there are several models. */
+    public TensorRecord withName(String other) {
+        return new TensorRecord(other, shape, dtype, treatment, bytesIn, bytesOut, figures);
+    }
+
     /**
      * One of {@link #figures} as a number.
      *
