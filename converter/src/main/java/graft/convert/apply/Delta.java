@@ -12,27 +12,6 @@ sealed interface Delta {
     /** Writes rows {@code first} to {@code first + count} into {@code into}, from index 0. */
     void read(int first, int count, float[] into);
 
-    /** The same update with the opposite sign: of the adapter that training started from. */
-    record Negated(Delta delta) implements Delta {
-        @Override
-        public int rows() {
-            return delta.rows();
-        }
-
-        @Override
-        public int columns() {
-            return delta.columns();
-        }
-
-        @Override
-        public void read(int first, int count, float[] into) {
-            delta.read(first, count, into);
-            for (int i = 0; i < count * columns(); i++) {
-                into[i] = -into[i];
-            }
-        }
-    }
-
     /** {@code scale · m}. */
     record Scaled(Strided m, float scale) implements Delta {
         @Override

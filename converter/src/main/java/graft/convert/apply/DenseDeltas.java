@@ -4,7 +4,6 @@ import graft.convert.ConversionException;
 import graft.formats.peft.DenseChange;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.tensor.DType;
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 
 /**
@@ -76,8 +75,6 @@ record DenseDeltas(PeftAdapter adapter, Draft draft) {
     }
 
     private float[] vector(TensorInfo info) {
-        float[] values = new float[(int) info.shape().elements()];
-        Elements.widen(info.dtype(), adapter.bytes(info), 0, values, 0, values.length);
-        return values;
+        return Strided.vector(info, adapter.bytes(info));
     }
 }

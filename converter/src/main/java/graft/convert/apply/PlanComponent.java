@@ -10,7 +10,6 @@ import graft.formats.peft.PeftAdapter;
 import graft.formats.peft.ReplacedRows;
 import graft.formats.peft.ReplacedTensor;
 import graft.formats.tensor.DType;
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -29,19 +28,30 @@ final class PlanComponent {
     private final PeftAdapter adapter;
     private final Rounding rounding;
     private final Targets targets;
-    private final Map<String, Draft> drafts = new LinkedHashMap<>();
+    private final Map<String, Draft> drafts;
+    private final int sign; // of updates
     private final List<String> warnings = new ArrayList<>();
-    private boolean negated;
     private Orientation orientation = Orientation.OUT_IN;
 
     PlanComponent(BaseModel base, PeftAdapter adapter, Rounding rounding) {
+        this(base, adapter, rounding, new LinkedHashMap<>(), 1);
+    }
+
+    private PlanComponent(
+            BaseModel base,
+            PeftAdapter adapter,
+            Rounding rounding,
+            Map<String, Draft> drafts,
+            int sign) {
         this.base = base;
         this.adapter = adapter;
         this.rounding = rounding;
         this.targets = new Targets(base, adapter);
+        this.drafts = drafts;
+        this.sign = sign;
     }
 
-    /** Takes a change of the adapter into the plan. */
+    /** Takes the changes of the adapter into the plan. */
     void add(List<AdapterChange> changes) throws IOException {
         orientation = targets.orientation(changes);
         for (AdapterChange change : changes) {
@@ -51,9 +61,7 @@ final class PlanComponent {
 
     /** Takes the adapter that training started from: its updates are taken away. */
     void subtract(PeftAdapter initial, List<AdapterChange> changes) throws IOException {
-        var other = new PlanComponent(base, initial, rounding);
-        other.negated = true;
-        other.drafts.putAll(drafts);
+        var other = new PlanComponent(base, initial, rounding, drafts, -1);
         other.orientation = orientation;
         for (AdapterChange change : changes) {
             if (!(change instanceof LoraModule module) || !module.isPlain()) {
@@ -65,7 +73,6 @@ final class PlanComponent {
             other.add(change);
         }
         other.targets.checkAllMatched();
-        drafts.putAll(other.drafts);
     }
 
     /**
@@ -155,7 +162,7 @@ final class PlanComponent {
         Strided b = Strided.of(module.b(), adapter.bytes(module.b()), module.out(), module.rank());
         boolean transposed =
                 switch (module.layer()) {
-                    case LINEAR -> isTransposed(module, draft, row);
+                    case LINEAR -> isTransposed(module, draft);
                     case EMBEDDING -> true;
                     case CONVOLUTION -> false;
                 };
@@ -164,11 +171,8 @@ final class PlanComponent {
                 transposed ? module.in() : module.out(),
                 transposed ? module.out() : module.in(),
                 row);
-        Delta delta =
-                transposed
-                        ? new Delta.Product(a.transposed(), b.transposed(), module.scale())
-                        : new Delta.Product(b, a, module.scale());
-        draft.add(new Step.Add(negated ? new Delta.Negated(delta) : delta, row, roundTo));
+        var delta = new Delta.Product(b, a, sign * module.scale());
+        draft.add(new Step.Add(transposed ? delta.transposed() : delta, row, roundTo));
         if (module.magnitude() != null) {
             float[] magnitudes = vector(module.magnitude());
             if (transposed) {
@@ -179,7 +183,7 @@ final class PlanComponent {
         }
     }
 
-    private boolean isTransposed(LoraModule module, Draft draft, int row)
+    private boolean isTransposed(LoraModule module, Draft draft)
             throws ConversionException.BaseMismatch {
         if (draft.shape().rank() == 3 && draft.isStack()) {
             return false; // one expert of a stack, whose layout its slot has checked
@@ -252,9 +256,7 @@ final class PlanComponent {
     }
 
     private float[] vector(TensorInfo info) {
-        float[] values = new float[(int) info.shape().elements()];
-        Elements.widen(info.dtype(), adapter.bytes(info), 0, values, 0, values.length);
-        return values;
+        return Strided.vector(info, adapter.bytes(info));
     }
 
     private void replaced(ReplacedTensor change) throws IOException {

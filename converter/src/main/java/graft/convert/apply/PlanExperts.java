@@ -23,7 +23,8 @@ import java.util.stream.Collectors;
  * Adapters of stacks of experts: which parameter of the base they mean, which way it lies, and how
  * a stack corresponds to the separate experts of other versions of the same model.
  */
-final class PlanExperts {
+record PlanExperts(
+        BaseModel base, PeftAdapter adapter, Targets targets, Rounding rounding, Drafts drafts) {
     /** Modules that transformers flags {@code is_transposed}: their stacks are (E, in, out). */
     private static final Set<String> TRANSPOSED = Set.of("gpt_oss", "aria", "aria_text");
 
@@ -47,25 +48,6 @@ final class PlanExperts {
     /** A way to read an adapter: as of {@code stack}, one matrix per expert. */
     private record Fit(
             LoraParameter.Candidate candidate, TensorInfo stack, int experts, boolean transposed) {}
-
-    private final BaseModel base;
-    private final PeftAdapter adapter;
-    private final Targets targets;
-    private final Rounding rounding;
-    private final Drafts drafts;
-
-    PlanExperts(
-            BaseModel base,
-            PeftAdapter adapter,
-            Targets targets,
-            Rounding rounding,
-            Drafts drafts) {
-        this.base = base;
-        this.adapter = adapter;
-        this.targets = targets;
-        this.rounding = rounding;
-        this.drafts = drafts;
-    }
 
     void add(LoraParameter parameter) throws IOException {
         List<Fit> fits = new ArrayList<>();

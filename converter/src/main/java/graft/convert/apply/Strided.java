@@ -35,6 +35,13 @@ record Strided(
         return new Strided(info.dtype(), bytes, 0, rows, columns, columns, 1, null, false);
     }
 
+    /** All elements of a tensor, widened: a vector, or as one. */
+    static float[] vector(TensorInfo info, MemorySegment bytes) {
+        float[] values = new float[(int) info.shape().elements()];
+        Elements.widen(info.dtype(), bytes, 0, values, 0, values.length);
+        return values;
+    }
+
     Strided transposed() {
         return new Strided(
                 dtype, bytes, offset, columns, columnStride, rows, rowStride, factors, !byColumn);

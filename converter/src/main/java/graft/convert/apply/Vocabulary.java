@@ -1,6 +1,8 @@
 package graft.convert.apply;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
+import com.fasterxml.jackson.databind.node.LongNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.formats.tensor.TensorInfo;
@@ -62,29 +64,25 @@ final class Vocabulary {
             }
             Optional<TensorInfo> before = base.weights().find(name);
             if (before.isEmpty() && isHead(module)) {
-                put(changed, "tie_word_embeddings", node -> node.put("tie_word_embeddings", false));
+                put(changed, "tie_word_embeddings", BooleanNode.FALSE);
             }
             long rows = tensor.out().shape().extent(0);
             boolean resized = before.isPresent() && before.get().shape().extent(0) != rows;
             if (resized && tensor.out().shape().rank() == 2) {
-                put(changed, "vocab_size", node -> node.put("vocab_size", rows));
+                put(changed, "vocab_size", LongNode.valueOf(rows));
             }
         }
         return changed.equals(config) ? null : changed;
     }
 
-    private interface Change {
-        void on(ObjectNode node);
-    }
-
     /** Changes a field where it is: at the top, or in the part of a multi-modal model for text. */
-    private static void put(ObjectNode config, String field, Change change) {
+    private static void put(ObjectNode config, String field, JsonNode value) {
         boolean inText = config.get("text_config") instanceof ObjectNode text && text.has(field);
         if (config.get("text_config") instanceof ObjectNode text && inText) {
-            change.on(text);
+            text.set(field, value);
         }
         if (config.has(field) || !inText) {
-            change.on(config);
+            config.set(field, value);
         }
     }
 
