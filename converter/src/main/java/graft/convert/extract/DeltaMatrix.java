@@ -9,6 +9,7 @@ import graft.formats.tensor.Elements;
 import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
@@ -36,6 +37,8 @@ final class DeltaMatrix {
     }
 
     private final TensorPair pair;
+    private final MemorySegment base;
+    private final MemorySegment model;
     private final int rows;
     private final int columns;
     private final @Nullable FloatMatrix held;
@@ -51,6 +54,8 @@ final class DeltaMatrix {
      */
     DeltaMatrix(TensorPair pair, FloatPool.Loan memory, Scratch scratch) throws IOException {
         this.pair = pair;
+        this.base = pair.baseBytes();
+        this.model = pair.modelBytes();
         this.rows = Math.toIntExact(pair.model().shape().extent(0));
         this.columns = Math.toIntExact(pair.elements() / rows);
         this.from = new float[columns];
@@ -88,8 +93,8 @@ final class DeltaMatrix {
         double sum = 0;
         for (int i = 0; i < into.rows(); i++) {
             long at = (long) (first + i) * columns;
-            Elements.widen(pair.base().dtype(), pair.baseBytes(), at, from, 0, columns);
-            Elements.widen(pair.model().dtype(), pair.modelBytes(), at, to, 0, columns);
+            Elements.widen(pair.base().dtype(), base, at, from, 0, columns);
+            Elements.widen(pair.model().dtype(), model, at, to, 0, columns);
             double square = 0;
             for (int j = 0; j < columns; j++) {
                 float difference = to[j] - from[j];

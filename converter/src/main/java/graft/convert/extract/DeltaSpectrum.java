@@ -7,12 +7,11 @@ import graft.convert.linalg.Scratch;
 import graft.convert.lowrank.Factor;
 import graft.convert.lowrank.RankRule;
 import graft.convert.lowrank.Spectrum;
+import graft.formats.delta.CounterRandom;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.zip.CRC32;
 
 /**
  * The largest singular triples of a Δ that is too large to decompose, by block Lanczos.
@@ -34,7 +33,10 @@ import java.util.zip.CRC32;
  * <p>Confined to one thread; lives as long as its scratch. Same input, same bytes out.
  */
 final class DeltaSpectrum {
-    /** Of the squared error, per pass: the error itself is then within a thousandth of the best. */
+    /**
+     * Of the squared error, per pass: the tests' fine-tunes are then within a thousandth of the
+     * best.
+     */
     private static final double ACCURACY = 1e-3;
 
     /** Share of ‖Δ‖² below which float32 cannot tell what is left over. */
@@ -121,46 +123,37 @@ final class DeltaSpectrum {
         int most = (int) Math.min(side, (long) mostRank + SPARE_BLOCKS * block);
         var spectrum = new DeltaSpectrum(kernel, delta, precise, most, block, scratch);
         Matrix start = scratch.matrix(block, delta.columns());
-        fill(start, name, seed);
+        fill(start, new CounterRandom(name, seed));
         spectrum.iterate(start, rule, mostRank);
         return spectrum;
     }
 
-    /** Numbers of [−1, 1) drawn one by one by their index: SplitMix64, as in docs/sparse-delta. */
-    private static void fill(Matrix matrix, String name, long seed) {
-        var crc = new CRC32();
-        crc.update(name.getBytes(StandardCharsets.UTF_8));
-        long origin = crc.getValue() << 32 | seed;
+    /** Numbers of [−1, 1), each drawn by its index. */
+    private static void fill(Matrix matrix, CounterRandom random) {
         int elements = matrix.rows() * matrix.columns();
         for (int i = 0; i < elements; i++) {
-            long z = (origin + i) * 0x9E3779B97F4A7C15L;
-            z = (z ^ z >>> 30) * 0xBF58476D1CE4E5B9L;
-            z = (z ^ z >>> 27) * 0x94D049BB133111EBL;
-            z ^= z >>> 31;
-            matrix.values().put(i, (z >>> 11) * 0x1p-52 - 1);
+            matrix.values().put(i, 2 * random.at(i) - 1);
         }
     }
 
     private void iterate(Matrix block, RankRule.PerModule rule, int mostRank) throws IOException {
         int first = 0;
+        double[] previous = {};
         int added = v.add(block, block.rows());
         while (added > 0) {
             pass(first, added, block);
             decompose(first, added);
             rank = Math.min(mostRank, rule.choose(spectrum()));
             boolean wantsMore = rank == v.count();
-            double error = Math.max(0, delta.norm2() - captured(rank, theta));
             double gain = captured(rank, theta) - captured(rank, previous);
             previous = theta;
-            if (!wantsMore && gain <= ACCURACY * error) {
+            if (!wantsMore && gain <= ACCURACY * tail(rank)) {
                 return;
             }
             first += added;
             added = v.add(block, added);
         }
     }
-
-    private double[] previous = {};
 
     private static double captured(int q, double[] theta) {
         double sum = 0;
@@ -259,8 +252,7 @@ final class DeltaSpectrum {
             sigma[i] = Math.sqrt(theta[i]);
             numericalRank += theta[i] > NOISE * theta[0] ? 1 : 0;
         }
-        double tail = Math.max(0, delta.norm2() - captured(numericalRank, theta));
-        return new Spectrum(sigma, numericalRank, tail);
+        return new Spectrum(sigma, numericalRank, tail(numericalRank));
     }
 
     /** ‖Δ − its best known approximation of rank q‖². */

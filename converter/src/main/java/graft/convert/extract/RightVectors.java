@@ -14,7 +14,6 @@ final class RightVectors {
 
     private final Kernel kernel;
     private final int n;
-    private final int block;
     private final Matrix vectors; // most×n
     private final Matrix overlap; // block×most
     private final Matrix gram;
@@ -28,7 +27,6 @@ final class RightVectors {
     RightVectors(Kernel kernel, int n, int most, int block, Scratch scratch) {
         this.kernel = kernel;
         this.n = n;
-        this.block = block;
         this.vectors = scratch.matrix(most, n);
         this.overlap = scratch.matrix(block, most);
         this.gram = scratch.matrix(block, block);
@@ -96,7 +94,7 @@ final class RightVectors {
     /** Replaces rows by an orthonormal basis of them, longest direction first. */
     private int normalise(Matrix candidates, int length, double scale) {
         gram.clear();
-        Matrix part = length == block ? gram : gram.square(length);
+        Matrix part = gram.square(length);
         kernel.addGramOfRows(candidates.rows(0, length), n, part);
         Kernel.mirror(part);
         double[] values = kernel.eigenvectors(part);

@@ -15,7 +15,7 @@ import java.util.Set;
  *
  * @param module path of its module
  * @param layer what the module is
- * @param transposed whether it is stored (in, out): embeddings, and all of GPT-2
+ * @param transposed whether it is stored (in, out): embeddings, and the linear layers of GPT-2
  * @param pair before and after
  */
 record Site(String module, Layer layer, boolean transposed, TensorPair pair) {
