@@ -29,36 +29,27 @@ final class OpenBlasKernel implements Kernel {
 
     @Override
     public void addGramOfColumns(Matrix x, int rows, Matrix gram) {
-        int n = x.columns();
-        openblas.cblas_dsyrk(
-                ROWS,
-                openblas.CblasUpper,
-                openblas.CblasTrans,
-                n,
-                rows,
-                1,
-                x.values(),
-                n,
-                1,
-                gram.values(),
-                n);
+        addGram(openblas.CblasTrans, rows, x, gram);
     }
 
     @Override
     public void addGramOfRows(Matrix x, int columns, Matrix gram) {
-        int n = x.rows();
+        addGram(openblas.CblasNoTrans, columns, x, gram);
+    }
+
+    private static void addGram(int transpose, int length, Matrix x, Matrix gram) {
         openblas.cblas_dsyrk(
                 ROWS,
                 openblas.CblasUpper,
-                openblas.CblasNoTrans,
-                n,
-                columns,
+                transpose,
+                gram.columns(),
+                length,
                 1,
                 x.values(),
                 x.columns(),
                 1,
                 gram.values(),
-                n);
+                gram.columns());
     }
 
     @Override
@@ -74,8 +65,8 @@ final class OpenBlasKernel implements Kernel {
             Matrix into) {
         openblas.cblas_dgemm(
                 ROWS,
-                transposeA ? openblas.CblasTrans : openblas.CblasNoTrans,
-                transposeB ? openblas.CblasTrans : openblas.CblasNoTrans,
+                op(transposeA),
+                op(transposeB),
                 m,
                 n,
                 k,
@@ -99,8 +90,8 @@ final class OpenBlasKernel implements Kernel {
             FloatMatrix into) {
         openblas.cblas_sgemm(
                 ROWS,
-                transposeA ? openblas.CblasTrans : openblas.CblasNoTrans,
-                transposeB ? openblas.CblasTrans : openblas.CblasNoTrans,
+                op(transposeA),
+                op(transposeB),
                 into.rows(),
                 into.columns(),
                 transposeA ? a.rows() : a.columns(),
@@ -112,6 +103,10 @@ final class OpenBlasKernel implements Kernel {
                 factor,
                 into.values(),
                 into.columns());
+    }
+
+    private static int op(boolean transpose) {
+        return transpose ? openblas.CblasTrans : openblas.CblasNoTrans;
     }
 
     @Override
