@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.IntFunction;
 
 /**
  * Shares a budget out over modules: singular triples are taken in the order of what they are worth,
@@ -51,17 +52,23 @@ final class RankBudget {
                         .reversed()
                         .thenComparing(Triple::module)
                         .thenComparing(Triple::index));
+        return largest(order.size(), length -> prefix(order, length, bidders.size()), limit);
+    }
+
+    /** The last of {@code ranks} 0 to {@code most}, ever more, that the limit allows. */
+    private static int[] largest(int most, IntFunction<int[]> ranks, Limit limit)
+            throws IOException {
         int fits = 0;
-        int most = order.size();
-        while (fits < most) {
-            int middle = (fits + most + 1) / 2;
-            if (limit.allows(prefix(order, middle, bidders.size()))) {
+        int end = most;
+        while (fits < end) {
+            int middle = (fits + end + 1) / 2;
+            if (limit.allows(ranks.apply(middle))) {
                 fits = middle;
             } else {
-                most = middle - 1;
+                end = middle - 1;
             }
         }
-        return prefix(order, fits, bidders.size());
+        return ranks.apply(fits);
     }
 
     private static int[] prefix(List<Triple> order, int length, int modules) {
@@ -78,13 +85,7 @@ final class RankBudget {
         for (Bidder bidder : bidders) {
             most = Math.max(most, bidder.spectrum().numericalRank());
         }
-        for (int q = most; q > 0; q--) {
-            int[] ranks = alike(bidders, q);
-            if (limit.allows(ranks)) {
-                return ranks;
-            }
-        }
-        return new int[bidders.size()];
+        return largest(most, q -> alike(bidders, q), limit);
     }
 
     private static int[] alike(List<Bidder> bidders, int most) {
