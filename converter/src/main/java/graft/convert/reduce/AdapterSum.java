@@ -17,25 +17,18 @@ import graft.formats.peft.LoraParameter;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.peft.ReplacedRows;
 import graft.formats.peft.ReplacedTensor;
-import graft.formats.peft.WholeTensor;
 import graft.formats.peft.dialect.KohyaNames;
 import graft.formats.peft.dialect.ModulePath;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorInfo;
 
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -44,19 +37,22 @@ import java.util.TreeMap;
  * copied; views die with {@link #close}.
  */
 final class AdapterSum implements AutoCloseable {
-    private static final String BASE_LAYER = ".base_layer";
-
-    /** One adapter's share of one module. */
-    private record Term(ReduceRequest.Source source, PeftAdapter adapter, LoraModule module) {}
-
     private final List<ReduceRequest.Source> sources;
     private final List<PeftAdapter> adapters;
+    private final Map<String, List<Term>> terms = new TreeMap<>(); // by module
     private final Arena arena;
 
     @SuppressWarnings("MustBeClosedChecker") // closed with this
     private AdapterSum(List<ReduceRequest.Source> sources, List<PeftAdapter> adapters) {
         this.sources = sources;
         this.adapters = adapters;
+        for (int i = 0; i < adapters.size(); i++) {
+            PeftAdapter adapter = adapters.get(i);
+            for (LoraModule module : adapter.modules()) {
+                terms.computeIfAbsent(module.name(), _ -> new ArrayList<>())
+                        .add(new Term(sources.get(i), adapter, module));
+            }
+        }
         this.arena = Arena.ofShared();
     }
 
@@ -65,7 +61,6 @@ final class AdapterSum implements AutoCloseable {
      */
     static AdapterSum open(String verb, List<ReduceRequest.Source> sources) throws IOException {
         List<PeftAdapter> adapters = new ArrayList<>();
-        var sum = new AdapterSum(sources, adapters);
         try {
             for (ReduceRequest.Source source : sources) {
                 PeftAdapter adapter = PeftAdapter.open(source.folder());
@@ -84,9 +79,9 @@ final class AdapterSum implements AutoCloseable {
                     check("graft " + verb, source, sources.size() > 1, change);
                 }
             }
-            return sum;
+            return new AdapterSum(sources, adapters);
         } catch (Throwable e) {
-            sum.close();
+            adapters.forEach(PeftAdapter::close);
             throw e;
         }
     }
@@ -166,16 +161,16 @@ final class AdapterSum implements AutoCloseable {
     List<AdapterCut.Part> parts(Map<String, Double> weights, AdapterProfile profile)
             throws IOException {
         List<AdapterCut.Part> parts = new ArrayList<>();
-        for (List<Term> terms : terms().values()) {
-            LoraModule module = sum(terms);
+        for (List<Term> shares : terms.values()) {
+            LoraModule module = sum(shares);
             parts.add(
                     new AdapterCut.Part(
-                            profile == AdapterProfile.kohya ? kohya(terms, module) : module,
-                            stack(terms, true),
-                            stack(terms, false),
+                            profile == AdapterProfile.kohya ? kohya(shares, module) : module,
+                            stack(shares, true),
+                            stack(shares, false),
                             0,
                             weights.getOrDefault(module.name(), 1.0),
-                            () -> unusable(terms)));
+                            () -> unusable(shares)));
         }
         return parts;
     }
@@ -192,26 +187,9 @@ final class AdapterSum implements AutoCloseable {
         return module.named(path + ".lora_down.weight", path + ".lora_up.weight");
     }
 
-    private Map<String, List<Term>> terms() {
-        Map<String, List<Term>> byName = new TreeMap<>();
-        for (int i = 0; i < adapters.size(); i++) {
-            PeftAdapter adapter = adapters.get(i);
-            for (LoraModule module : adapter.modules()) {
-                byName.computeIfAbsent(module.name(), _ -> new ArrayList<>())
-                        .add(new Term(sources.get(i), adapter, module));
-            }
-        }
-        return byName;
-    }
-
     /** Names of all modules, sorted. */
     List<String> moduleNames() {
-        return adapters.stream()
-                .flatMap(adapter -> adapter.modules().stream())
-                .map(LoraModule::name)
-                .distinct()
-                .sorted()
-                .toList();
+        return List.copyOf(terms.keySet());
     }
 
     private static LoraModule sum(List<Term> terms) throws ConversionException {
@@ -272,9 +250,10 @@ final class AdapterSum implements AutoCloseable {
     private static ConversionException unusable(List<Term> terms) {
         for (Term term : terms) {
             for (TensorInfo info : List.of(term.module().a(), term.module().b())) {
+                MemorySegment bytes = term.adapter().bytes(info);
                 float[] one = new float[1];
                 for (long i = 0; i < info.shape().elements(); i++) {
-                    Elements.widen(info.dtype(), term.adapter().bytes(info), i, one, 0, 1);
+                    Elements.widen(info.dtype(), bytes, i, one, 0, 1);
                     if (!Float.isFinite(one[0])) {
                         var spot = FileSpot.of(term.source().name()).tensor(info.name());
                         return new ConversionException.UnusableValues(
@@ -293,126 +272,17 @@ final class AdapterSum implements AutoCloseable {
     }
 
     /**
-     * Tensors that adapters replace whole, each once, rows of embeddings included.
+     * What lies beside the factors.
      *
-     * @throws ConversionException.BaseMismatch if two adapters replace one differently: a sum of
-     *     replacements means nothing
+     * @param factorsOnly whether what adapters replace whole is left out
+     * @throws ConversionException.BaseMismatch if two adapters replace a tensor differently
      */
-    List<WholeTensor> others() throws IOException {
-        Map<String, WholeTensor> all = new TreeMap<>();
-        Map<String, String> owners = new HashMap<>();
-        for (int i = 0; i < adapters.size(); i++) {
-            for (AdapterChange change : adapters.get(i).changes()) {
-                if (!(change instanceof ReplacedTensor || change instanceof ReplacedRows)) {
-                    continue;
-                }
-                TensorInfo info = change.tensors().getFirst();
-                var tensor = new WholeTensor(info, adapters.get(i).bytes(info));
-                WholeTensor known = all.putIfAbsent(info.name(), tensor);
-                String owner = owners.putIfAbsent(info.name(), sources.get(i).name());
-                if (known != null
-                        && (!known.info().equals(info)
-                                || known.bytes().mismatch(tensor.bytes()) >= 0)) {
-                    throw new ConversionException.BaseMismatch(
-                            "%s and %s replace %s, each by its own"
-                                    .formatted(
-                                            owner,
-                                            sources.get(i).name(),
-                                            FileSpot.quote(change.name())),
-                            "there is no sum of them; leave such tensors out with --factors-only");
-                }
-            }
+    BesideFactors beside(boolean factorsOnly) throws ConversionException {
+        var beside = new BesideFactors(terms, arena);
+        for (int i = 0; i < adapters.size() && !factorsOnly; i++) {
+            beside.addReplaced(adapters.get(i), sources.get(i).name());
         }
-        return List.copyOf(all.values());
-    }
-
-    /** What those tensors are called in a base, sorted. */
-    List<String> otherNames() {
-        return adapters.stream()
-                .flatMap(adapter -> adapter.changes().stream())
-                .filter(change ->
-                        change instanceof ReplacedTensor || change instanceof ReplacedRows)
-                .map(AdapterChange::name)
-                .distinct()
-                .sorted()
-                .toList();
-    }
-
-    /**
-     * What lies beside the factors of {@code kept}: {@code others}, and the biases of B ({@code
-     * lora_bias}), which scales and weights go into as well.
-     */
-    List<WholeTensor> beside(List<WholeTensor> others, List<LoraModule> kept) {
-        Set<String> names = new HashSet<>();
-        kept.forEach(module -> names.add(module.name()));
-        List<WholeTensor> all = new ArrayList<>();
-        for (WholeTensor other : others) {
-            all.add(renamed(other, names));
-        }
-        for (List<Term> terms : terms().values()) {
-            if (names.contains(terms.getFirst().module().name())) {
-                bias(terms).ifPresent(all::add);
-            }
-        }
-        return all;
-    }
-
-    /**
-     * @throws ConversionException.UnusableValues if a module that is not kept has a bias of B: it
-     *     would be lost without a word
-     */
-    void checkBiasesKept(List<LoraModule> kept) throws ConversionException {
-        Set<String> names = new HashSet<>();
-        kept.forEach(module -> names.add(module.name()));
-        for (List<Term> terms : terms().values()) {
-            String name = terms.getFirst().module().name();
-            if (!names.contains(name) && bias(terms).isPresent()) {
-                throw new ConversionException.UnusableValues(
-                        "module %s would be dropped, and it has a bias (lora_bias)"
-                                .formatted(FileSpot.quote(name)),
-                        "keep at least a rank of 1 everywhere: --rank, --energy, or --min-rank 1");
-            }
-        }
-    }
-
-    /** A bias or weight of a module that no longer has factors lies where it does in the base. */
-    private static WholeTensor renamed(WholeTensor other, Set<String> kept) {
-        String name = other.info().name();
-        int at = name.lastIndexOf(BASE_LAYER);
-        if (at < 0 || kept.stream().anyMatch(name.substring(0, at)::endsWith)) {
-            return other;
-        }
-        String plain = name.substring(0, at) + name.substring(at + BASE_LAYER.length());
-        return new WholeTensor(
-                new TensorInfo(plain, other.info().dtype(), other.info().shape()), other.bytes());
-    }
-
-    private Optional<WholeTensor> bias(List<Term> terms) {
-        double[] sum = {};
-        @Nullable TensorInfo info = null;
-        for (Term term : terms) {
-            TensorInfo bias = term.module().bias();
-            if (bias == null) {
-                continue;
-            }
-            float[] values = new float[term.module().out()];
-            Elements.widen(bias.dtype(), term.adapter().bytes(bias), 0, values, 0, values.length);
-            sum = info == null ? new double[values.length] : sum;
-            info = info == null ? bias : info;
-            for (int i = 0; i < values.length; i++) {
-                sum[i] += values[i] * term.module().scale() * term.source().weight();
-            }
-        }
-        if (info == null) {
-            return Optional.empty();
-        }
-        float[] rounded = new float[sum.length];
-        for (int i = 0; i < sum.length; i++) {
-            rounded[i] = (float) sum[i];
-        }
-        MemorySegment bytes = arena.allocate(Math.max(1, info.bytes())).asSlice(0, info.bytes());
-        Elements.narrow(info.dtype(), rounded, 0, bytes, 0, rounded.length);
-        return Optional.of(new WholeTensor(info, bytes));
+        return beside;
     }
 
     /** Begins to hash all files. */

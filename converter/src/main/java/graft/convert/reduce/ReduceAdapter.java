@@ -13,7 +13,6 @@ import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.peft.AdapterProfile;
-import graft.formats.peft.WholeTensor;
 
 import java.io.IOException;
 import java.util.ArrayList;
@@ -66,11 +65,11 @@ public final class ReduceAdapter {
                             : Map.of();
             AdapterCut.Policy policy =
                     request.policy().withProfile(sum.profile(request.policy().profile()));
-            List<WholeTensor> others = request.factorsOnly() ? List.of() : sum.others();
-            if (policy.profile() == AdapterProfile.gguf && !others.isEmpty()) {
+            BesideFactors beside = sum.beside(request.factorsOnly());
+            if (policy.profile() == AdapterProfile.gguf && !beside.names().isEmpty()) {
                 throw new ConversionException.UnusableValues(
                         "%s replaces %s whole, and llama.cpp's converter stops at such a tensor"
-                                .formatted(names(request), sum.otherNames().getFirst()),
+                                .formatted(names(request), beside.names().getFirst()),
                         "leave such tensors out with --factors-only");
             }
             var cut =
@@ -80,10 +79,10 @@ public final class ReduceAdapter {
                             request.progress(),
                             policy,
                             sum.parts(weights, policy.profile()),
-                            kept -> sum.beside(others, kept));
-            sum.checkBiasesKept(cut.modules());
+                            beside::of);
+            beside.checkBiasesKept(cut.modules());
             if (request.dryRun()) {
-                return ledger(request, policy, sum, hashes, cut, cut.planned(), List.of());
+                return ledger(request, policy, sum, beside, hashes, cut, cut.planned(), List.of());
             }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
@@ -93,16 +92,13 @@ public final class ReduceAdapter {
                                         ? sum.template().factorsOnly()
                                         : sum.template(),
                                 sum.targetsHold());
-                card(request, sum)
-                        .write(
-                                staged.path(),
-                                records,
-                                request.factorsOnly() ? List.of() : sum.otherNames());
+                card(request, sum).write(staged.path(), records, beside.names());
                 Ledger ledger =
                         ledger(
                                 request,
                                 policy,
                                 sum,
+                                beside,
                                 hashes,
                                 cut,
                                 records,
@@ -135,6 +131,7 @@ public final class ReduceAdapter {
             ReduceRequest request,
             AdapterCut.Policy policy,
             AdapterSum sum,
+            BesideFactors beside,
             InputHashes hashes,
             AdapterCut cut,
             List<TensorRecord> records,
@@ -152,12 +149,10 @@ public final class ReduceAdapter {
         Map<String, Number> totals = new TreeMap<>(CutFigures.totals(records));
         totals.put("fileBytes", cut.fileBytes());
         List<String> warnings = new ArrayList<>(sum.warnings());
-        if (policy.profile() == AdapterProfile.uniform
-                && !request.factorsOnly()
-                && !sum.otherNames().isEmpty()) {
+        if (policy.profile() == AdapterProfile.uniform && !beside.names().isEmpty()) {
             warnings.add(
                     "%s is replaced whole: PEFT reads that, vLLM refuses it (--factors-only)"
-                            .formatted(sum.otherNames().getFirst()));
+                            .formatted(beside.names().getFirst()));
         }
         return new Ledger(request.command(), inputs, options, outputs, records, totals, warnings);
     }
