@@ -63,10 +63,17 @@ public record ReduceRequest(
 
     /** One adapter to ranks by a rule, for PEFT, on one thread, without a word. */
     public static ReduceRequest of(Path adapter, String name, RankRule rule, Path output) {
+        var policy = new AdapterCut.Policy(rule, AdapterProfile.pattern, Optional.empty());
+        return of(adapter, name, policy, output);
+    }
+
+    /** One adapter under a policy, on one thread, without a word. */
+    public static ReduceRequest of(
+            Path adapter, String name, AdapterCut.Policy policy, Path output) {
         return new ReduceRequest(
                 "reduce",
                 List.of(new Source(adapter, name, 1)),
-                new AdapterCut.Policy(rule, AdapterProfile.pattern, Optional.empty()),
+                policy,
                 Optional.empty(),
                 false,
                 output,
@@ -89,38 +96,6 @@ public record ReduceRequest(
                 force,
                 dryRun,
                 count,
-                kernel,
-                progress);
-    }
-
-    /** The same with another kernel. */
-    public ReduceRequest withKernel(Kernels.Choice choice) {
-        return new ReduceRequest(
-                command,
-                sources,
-                policy,
-                base,
-                factorsOnly,
-                output,
-                force,
-                dryRun,
-                threads,
-                choice,
-                progress);
-    }
-
-    /** The same under another policy. */
-    public ReduceRequest withPolicy(AdapterCut.Policy other) {
-        return new ReduceRequest(
-                command,
-                sources,
-                other,
-                base,
-                factorsOnly,
-                output,
-                force,
-                dryRun,
-                threads,
                 kernel,
                 progress);
     }

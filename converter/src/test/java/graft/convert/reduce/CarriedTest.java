@@ -104,8 +104,7 @@ class CarriedTest {
         var policy =
                 new AdapterCut.Policy(
                         new RankRule.Lossless(), AdapterProfile.pattern, Optional.of(DType.F32));
-        new ReduceAdapter()
-                .run(ReduceRequest.of(source, name, policy.rule(), out).withPolicy(policy));
+        new ReduceAdapter().run(ReduceRequest.of(source, name, policy, out));
         assertThat(out.resolve("adapter_config.json")).doesNotExist();
         Path written = out.resolve("lora.safetensors");
         assertSame(Deltas.byKohya(source), Deltas.byKohya(written), 1e-6);
@@ -153,8 +152,7 @@ class CarriedTest {
         var policy =
                 new AdapterCut.Policy(
                         new RankRule.Lossless(), AdapterProfile.kohya, Optional.of(DType.F32));
-        new ReduceAdapter()
-                .run(ReduceRequest.of(source, "lora", policy.rule(), out).withPolicy(policy));
+        new ReduceAdapter().run(ReduceRequest.of(source, "lora", policy, out));
         Map<String, double[][]> before = Deltas.byDiffusers(source);
         Map<String, double[][]> after = Deltas.byKohya(out.resolve("lora.safetensors"));
         assertThat(after).hasSameSizeAs(before);
@@ -181,7 +179,7 @@ class CarriedTest {
         Path out = folder.resolve("out");
         Path source = ADAPTERS.resolve(name + "/adapter");
         var policy = new AdapterCut.Policy(rule, profile, Optional.empty());
-        new ReduceAdapter().run(ReduceRequest.of(source, name, rule, out).withPolicy(policy));
+        new ReduceAdapter().run(ReduceRequest.of(source, name, policy, out));
         return out;
     }
 

@@ -107,7 +107,7 @@ class ProfileTest {
     private Path write(Path source, RankRule rule, AdapterProfile profile) throws IOException {
         Path out = folder.resolve("out");
         var policy = new AdapterCut.Policy(rule, profile, Optional.of(DType.F32));
-        new ReduceAdapter().run(ReduceRequest.of(source, "source", rule, out).withPolicy(policy));
+        new ReduceAdapter().run(ReduceRequest.of(source, "source", policy, out));
         return out;
     }
 

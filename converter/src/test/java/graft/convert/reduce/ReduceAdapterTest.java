@@ -91,122 +91,6 @@ class ReduceAdapterTest {
         }
     }
 
-    /** Greedy under a budget, exactly as the reference's dense spectra say. */
-    @ParameterizedTest(name = "{0}")
-    @CsvSource({
-        "linear_r8",
-        "redundant_rank",
-        "rslora",
-        "rank_alpha_pattern",
-        "conv2d",
-        "cat_combined"
-    })
-    void budgetsChooseTheReferencesRanks(String name) throws IOException {
-        Path golden = TESTDATA.resolve("adapters/" + name + "/reduced_budget.json");
-        int checked = 0;
-        for (JsonNode budget : new ObjectMapper().readTree(golden.toFile()).get("budgets")) {
-            long most = budget.get("budget_params").asLong();
-            if (budget.has("min_rank") && name.equals("redundant_rank")) {
-                most = Math.min(most, 400); // more would share out noise: see redundant ranks
-            }
-            var rule = new RankRule.Parameters(most, budget.get("min_rank").asInt());
-            Path out = folder.resolve(budget.get("label").asText());
-            Ledger ledger = run(name, rule, Kernels.Choice.auto, 1, out);
-            long used = 0;
-            double lost = 0;
-            for (TensorRecord record : ledger.tensors()) {
-                int rank = (int) record.figure("rank");
-                if (!name.equals("redundant_rank")) {
-                    int expected = budget.at("/ranks_greedy").get(record.name()).asInt();
-                    assertThat(rank).as("%s under %d", record.name(), most).isEqualTo(expected);
-                    checked++;
-                }
-                used += record.bytesOut() / 4;
-                lost += record.figure("discardedEnergy");
-            }
-            assertThat(used).isLessThanOrEqualTo(most);
-            if (!name.equals("redundant_rank")) {
-                double expected = budget.get("greedy_error_fro").asDouble();
-                assertThat(Math.sqrt(lost)).isCloseTo(expected, within(1e-6 * expected));
-                assertThat(checked).isPositive();
-            }
-        }
-    }
-
-    @ParameterizedTest(name = "{0} bytes, {1}")
-    @CsvSource({"20000,pattern", "9000,pattern", "20000,uniform", "14000,gguf"})
-    void sizeIsThatOfTheFileHeaderIncluded(long bytes, AdapterProfile profile) throws IOException {
-        Path source = TESTDATA.resolve("adapters/linear_r8/adapter");
-        Path out = folder.resolve("out");
-        var policy = new AdapterCut.Policy(new RankRule.Size(bytes, 0), profile, Optional.empty());
-        var request =
-                ReduceRequest.of(source, "a", new RankRule.Lossless(), out).withPolicy(policy);
-        Ledger ledger = new ReduceAdapter().run(request);
-        long written = Files.size(out.resolve(PeftAdapter.WEIGHTS));
-        assertThat(written).isEqualTo((long) ledger.total("fileBytes")).isLessThanOrEqualTo(bytes);
-        // one more rank of the widest module, 144 parameters and its names, would not fit
-        int more = profile == AdapterProfile.uniform ? 8 * 4 * 1000 : 4 * 144 + 300;
-        assertThat(written).isGreaterThan(bytes - more);
-    }
-
-    @Test
-    void sizeBelowTheSmallestAdapterSaysWhatItTakes() {
-        var rule = new RankRule.Size(100, 0);
-        assertThatThrownBy(
-                        () -> run("linear_r8", rule, Kernels.Choice.auto, 1, folder.resolve("out")))
-                .isInstanceOf(ConversionException.NothingMatched.class)
-                .hasMessageMatching("adapter: size 100 is below the smallest adapter, [0-9]{3}");
-    }
-
-    @Test
-    void baseNormsMoveABudgetToWhereTheBaseIsSmall() throws IOException {
-        Path source = TESTDATA.resolve("adapters/linear_r8/adapter");
-        var base = TESTDATA.resolve("adapters/bases/llm/base.safetensors");
-        var rule = new RankRule.Parameters(1856, 0);
-        var plain = ReduceRequest.of(source, "a", rule, folder.resolve("plain"));
-        var weighted =
-                new ReduceRequest(
-                        "reduce",
-                        plain.sources(),
-                        plain.policy(),
-                        Optional.of(new ReduceRequest.Base(base, "base")),
-                        false,
-                        folder.resolve("weighted"),
-                        false,
-                        false,
-                        1,
-                        Kernels.Choice.auto,
-                        plain.progress());
-        double without = relativeToBase(new ReduceAdapter().run(plain), base);
-        double with = relativeToBase(new ReduceAdapter().run(weighted), base);
-        assertThat(with).isLessThan(without);
-    }
-
-    /** Σ ‖ΔW − ΔW_q‖²/‖W‖². */
-    private static double relativeToBase(Ledger ledger, Path base) throws IOException {
-        double sum = 0;
-        try (var weights = graft.formats.safetensors.SafetensorsReader.open(base)) {
-            for (TensorRecord record : ledger.tensors()) {
-                String name = record.name() + ".weight";
-                float[] values =
-                        new float[(int) weights.find(name).orElseThrow().shape().elements()];
-                graft.formats.tensor.Elements.widen(
-                        weights.find(name).orElseThrow().dtype(),
-                        weights.bytes(name),
-                        0,
-                        values,
-                        0,
-                        values.length);
-                double norm = 0;
-                for (float value : values) {
-                    norm += (double) value * value;
-                }
-                sum += record.figure("discardedEnergy") / norm;
-            }
-        }
-        return sum;
-    }
-
     @Test
     void toleranceHoldsForWhatIsStored() throws IOException {
         Path adapter = TESTDATA.resolve("families/mini/lora-debsection");
@@ -370,70 +254,6 @@ class ReduceAdapterTest {
         assertThat(out).isEmptyDirectory();
     }
 
-    @Test
-    void manyAdaptersAreWhatEachAloneIs() throws IOException {
-        List<ReduceRequest.Source> sources = new ArrayList<>();
-        for (String task : List.of("pos", "spam")) {
-            sources.add(
-                    new ReduceRequest.Source(
-                            TESTDATA.resolve("families/mini/lora-" + task), "lora-" + task, 1));
-        }
-        sources.add(sources.getFirst()); // a clash of names
-        Path out = folder.resolve("out");
-        var one = ReduceRequest.of(sources.getFirst().folder(), "", new RankRule.Fixed(3), out);
-        Ledger ledger =
-                new ReduceMany()
-                        .run(
-                                new ReduceRequest(
-                                        "reduce",
-                                        sources,
-                                        one.policy(),
-                                        Optional.empty(),
-                                        false,
-                                        out,
-                                        false,
-                                        false,
-                                        2,
-                                        Kernels.Choice.auto,
-                                        Progress.NONE));
-        assertThat(ledger.results())
-                .extracting(row -> row.get("folder"))
-                .containsExactly("lora-pos", "lora-spam", "lora-pos-2");
-        Path alone = folder.resolve("alone");
-        run(sources.get(1).folder(), new RankRule.Fixed(3), Kernels.Choice.auto, 1, alone);
-        for (String file : List.of("adapter_config.json", "adapter_model.safetensors")) {
-            assertThat(out.resolve("lora-spam").resolve(file))
-                    .hasSameBinaryContentAs(alone.resolve(file));
-        }
-        assertThat(new graft.convert.verify.VerifyOutput().run(out).failures()).isEmpty();
-    }
-
-    @Test
-    void oneBadAdapterOfManyLeavesNothing() {
-        Path out = folder.resolve("out");
-        var good = new ReduceRequest.Source(TESTDATA.resolve("families/mini/lora-pos"), "a", 1);
-        var bad = new ReduceRequest.Source(TESTDATA.resolve("adapters/nan_value/adapter"), "b", 1);
-        var one = ReduceRequest.of(good.folder(), "", new RankRule.Fixed(3), out);
-        assertThatThrownBy(() ->
-                        new ReduceMany()
-                                .run(
-                                        new ReduceRequest(
-                                                "reduce",
-                                                List.of(good, bad),
-                                                one.policy(),
-                                                Optional.empty(),
-                                                false,
-                                                out,
-                                                false,
-                                                false,
-                                                1,
-                                                Kernels.Choice.auto,
-                                                Progress.NONE)))
-                .isInstanceOf(ConversionException.UnusableValues.class)
-                .hasMessageStartingWith("b: ");
-        assertThat(folder).isEmptyDirectory();
-    }
-
     /** peft itself loads what Graft wrote, and its merged weights are source + truncation. */
     @Test
     void peftLoadsReducedAdaptersAndComputesTheSame() throws Exception {
@@ -449,10 +269,7 @@ class ReduceAdapterTest {
             var policy =
                     new AdapterCut.Policy(
                             new RankRule.Fixed(3), AdapterProfile.uniform, Optional.empty());
-            new ReduceAdapter()
-                    .run(
-                            ReduceRequest.of(adapter, task, policy.rule(), uniform)
-                                    .withPolicy(policy));
+            new ReduceAdapter().run(ReduceRequest.of(adapter, task, policy, uniform));
             for (Path out : List.of(fixed, energy, uniform)) {
                 arguments.add(adapter.toString());
                 arguments.add(out.toString());
@@ -469,10 +286,20 @@ class ReduceAdapterTest {
     private static Ledger run(
             Path adapter, RankRule rule, Kernels.Choice kernel, int threads, Path out)
             throws IOException {
+        var request = ReduceRequest.of(adapter, "adapter", rule, out);
         return new ReduceAdapter()
                 .run(
-                        ReduceRequest.of(adapter, "adapter", rule, out)
-                                .withThreads(threads)
-                                .withKernel(kernel));
+                        new ReduceRequest(
+                                request.command(),
+                                request.sources(),
+                                request.policy(),
+                                request.base(),
+                                request.factorsOnly(),
+                                out,
+                                request.force(),
+                                request.dryRun(),
+                                threads,
+                                kernel,
+                                request.progress()));
     }
 }
