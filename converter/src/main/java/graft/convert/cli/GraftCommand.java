@@ -11,6 +11,8 @@ import picocli.CommandLine.Spec;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.util.List;
+import java.util.Set;
 
 /** {@code graft} itself: the verbs below it do everything. */
 @Command(
@@ -26,31 +28,35 @@ import java.io.IOException;
             "",
             "REF is a local file or folder, or org/name[@revision][/folder] on the Hub.",
             "`graft VERB -h` lists a verb's options."
-        },
-        subcommands = {
-            ConvertCommand.class,
-            QuickstartCommand.class,
-            InspectCommand.class,
-            ReduceCommand.class,
-            CombineCommand.class,
-            ExtractCommand.class,
-            SparsifyCommand.class,
-            MergeCommand.class,
-            SweepCommand.class,
-            FrontierCommand.class,
-            ApplyCommand.class,
-            ExportCommand.class,
-            PackCommand.class,
-            UnpackCommand.class,
-            VerifyCommand.class,
-            DownloadCommand.class,
-            UploadCommand.class,
-            CacheCommand.class,
-            EnvCommand.class,
-            HelpCommand.class,
-            CompletionCommand.class,
         })
 final class GraftCommand implements Runnable {
+    private static final List<Class<?>> VERBS =
+            List.of(
+                    ConvertCommand.class,
+                    QuickstartCommand.class,
+                    InspectCommand.class,
+                    ReduceCommand.class,
+                    CombineCommand.class,
+                    ExtractCommand.class,
+                    SparsifyCommand.class,
+                    MergeCommand.class,
+                    SweepCommand.class,
+                    FrontierCommand.class,
+                    ApplyCommand.class,
+                    ExportCommand.class,
+                    PackCommand.class,
+                    UnpackCommand.class,
+                    VerifyCommand.class,
+                    DownloadCommand.class,
+                    UploadCommand.class,
+                    CacheCommand.class,
+                    EnvCommand.class,
+                    HelpCommand.class,
+                    CompletionCommand.class);
+
+    /** What tells about all verbs. */
+    private static final Set<Class<?>> ON_ALL = Set.of(HelpCommand.class, CompletionCommand.class);
+
     @Spec CommandSpec spec;
 
     @SuppressWarnings("NullAway.Init") // picocli sets the spec
@@ -65,12 +71,24 @@ final class GraftCommand implements Runnable {
     /** The whole command line, ready to execute; {@code arguments} are for the form of errors. */
     static CommandLine commandLine(String[] arguments) {
         var line = new CommandLine(new GraftCommand());
+        verbs(arguments).forEach(line::addSubcommand);
         line.setExecutionStrategy(GraftCommand::execute);
         line.setExecutionExceptionHandler(Errors::onExecution);
         line.setParameterExceptionHandler((error, _) -> Errors.onParameters(error, arguments));
         line.setUnmatchedOptionsArePositionalParams(false);
         addHelp(line);
         return line;
+    }
+
+    /** The verb that is asked for if there is one: reading the options of all takes a while. */
+    private static List<Class<?>> verbs(String[] arguments) {
+        String asked = arguments.length == 0 ? "" : arguments[0];
+        return VERBS.stream()
+                .filter(verb -> verb.getAnnotation(Command.class).name().equals(asked))
+                .filter(verb -> !ON_ALL.contains(verb))
+                .findFirst()
+                .map(List::<Class<?>>of)
+                .orElse(VERBS);
     }
 
     /** Runs the verb, and ends what it opened at the Hub however it ends. */

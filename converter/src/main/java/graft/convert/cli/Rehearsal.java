@@ -1,0 +1,51 @@
+package graft.convert.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Does once in small what most runs do, for {@code -XX:AOTCacheOutput}: the virtual machine then
+ * starts with the classes loaded and linked, and knows which methods will be hot. The launcher runs
+ * it after a build; nothing else needs it.
+ */
+final class Rehearsal {
+    private Rehearsal() {}
+
+    /** {@code testdata} and an empty folder to write to. */
+    public static void main(String[] args) {
+        Path testdata = Path.of(args[0]);
+        Path work = Path.of(args[1]);
+        String adapter = testdata.resolve("families/mini/lora-pos").toString();
+        String base = testdata.resolve("families/mini/base").toString();
+        String fineTune = testdata.resolve("families/mini/fft-pos").toString();
+        String delta = work.resolve("delta").toString();
+        String archive = work.resolve("archive.tar").toString();
+        List<List<String>> verbs =
+                List.of(
+                        List.of("-h"),
+                        List.of("inspect", adapter),
+                        List.of("reduce", adapter, "--rank", "4", "-o", work + "/reduced"),
+                        List.of("apply", adapter, "--base", base, "-o", work + "/merged"),
+                        List.of(
+                                "extract",
+                                fineTune,
+                                "--base",
+                                base,
+                                "--rank",
+                                "4",
+                                "-o",
+                                work + "/x"),
+                        List.of("sparsify", fineTune, "--base", base, "-o", delta),
+                        List.of("apply", delta, "--base", base, "-o", work + "/rebuilt"),
+                        List.of("verify", delta),
+                        List.of("pack", fineTune, "-o", archive),
+                        List.of("unpack", archive, "-o", work + "/unpacked"));
+        for (List<String> verb : verbs) {
+            String[] line = verb.toArray(String[]::new);
+            int code = GraftCommand.commandLine(line).execute(line);
+            if (code != 0) {
+                throw new IllegalStateException("exit code %d of %s".formatted(code, verb));
+            }
+        }
+    }
+}
