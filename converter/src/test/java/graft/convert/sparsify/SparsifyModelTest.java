@@ -289,8 +289,14 @@ class SparsifyModelTest {
         Python python = Python.with("numpy", "safetensors");
         String page =
                 Files.readString(Path.of(System.getProperty("graft.root"), "docs/sparse-delta.md"));
-        String code = page.substring(page.indexOf("```python\n") + 10, page.lastIndexOf("```"));
-        Path script = Files.writeString(folder.resolve("read_delta.py"), code);
+        List<String> files =
+                Arrays.stream(page.split("```python\n", -1))
+                        .skip(1)
+                        .map(text -> text.substring(0, text.indexOf("```")))
+                        .toList();
+        assertThat(files.getFirst().lines().filter(line -> !line.isEmpty())).hasSizeLessThan(41);
+        Path script = Files.writeString(folder.resolve("read_delta.py"), files.getFirst());
+        Files.writeString(folder.resolve("read_coded.py"), files.getLast());
         List<String> arguments = new ArrayList<>(List.of(script.toString()));
         for (var options : everyWay().toList()) {
             Path delta = folder.resolve("d" + arguments.size());
@@ -331,6 +337,7 @@ class SparsifyModelTest {
                 SparsifyOptions.paper(0.2),
                 SparsifyOptions.paper(0.6),
                 SparsifyOptions.signs(0.03),
+                options(tensor, 0.0002, Values.exact, Gain.none),
                 SparsifyOptions.compact(),
                 options(SparsifyOptions.Scope.energy, 0.1, Values.f16, Gain.norm),
                 options(tensor, 0.1, Values.bf16, Gain.projection),
