@@ -29,6 +29,7 @@ import java.util.stream.Stream;
         footer = {
             "",
             "A run that was killed goes on where it was when it is started again.",
+            "--force also accepts a base that the fine-tunes seem not to come from.",
             "",
             "Examples:",
             "  graft convert tune-a tune-b --base base-model -o family",

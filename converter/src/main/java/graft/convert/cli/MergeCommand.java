@@ -20,7 +20,13 @@ import java.util.concurrent.Callable;
 @Command(
         name = "merge",
         description = "Merge fine-tunes of one base into one model.",
-        footer = {"", "Example:", "  graft merge tune-a tune-b --base base-model -o merged"})
+        footer = {
+            "",
+            "--force also accepts a base that the fine-tunes seem not to come from.",
+            "",
+            "Example:",
+            "  graft merge tune-a tune-b --base base-model -o merged"
+        })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class MergeCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
@@ -71,6 +77,7 @@ final class MergeCommand implements Callable<Integer> {
                                         write.force,
                                         threads.checked(),
                                         common.progress()));
+        ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(
                 "%d models, %s, λ %s · %d tensors merged, %d carried from the base"
                         .formatted(

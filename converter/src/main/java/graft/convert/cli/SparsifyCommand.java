@@ -21,6 +21,8 @@ import java.util.concurrent.Callable;
         description = "Store a fine-tune as a sparse delta on its base.",
         footer = {
             "",
+            "--force also accepts a base that the fine-tune seems not to come from.",
+            "",
             "Examples:",
             "  graft sparsify my-model --base base-model -o delta",
             "  graft sparsify my-model --base merged --density 0.01 -o delta",
@@ -68,6 +70,7 @@ final class SparsifyCommand implements Callable<Integer> {
                         cores,
                         common.progress());
         Ledger ledger = new SparsifyModel().run(request);
+        ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(summary(ledger));
         write.announce(printer, dryRun);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));

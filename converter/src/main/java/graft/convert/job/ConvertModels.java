@@ -63,7 +63,7 @@ public final class ConvertModels {
         List<Task> tasks = tasks(request, notes);
         List<Task> fineTunes = tasks.stream().filter(task -> !task.isAdapter()).toList();
         if (!fineTunes.isEmpty()) {
-            new MergeModels().check(mergeRequest(request, fineTunes));
+            notes.addAll(new MergeModels().check(mergeRequest(request, fineTunes)));
         }
         if (request.dryRun()) {
             return forecast(request, fineTunes, notes);

@@ -8,6 +8,7 @@ import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Journal;
+import graft.convert.plan.Kinship;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
 import graft.convert.select.Threshold;
@@ -49,11 +50,13 @@ public final class MergeModels {
         try (var open = Opened.of(request);
                 var workers = new Workers(request.threads())) {
             List<MergeItem> items = open.plan();
+            List<String> warnings = new ArrayList<>(open.warnings());
+            warnings.addAll(kinship(request, items));
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
                         write(request, open, items, staged.path(), Optional.empty(), workers);
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
-                Ledger ledger = ledger(request, open, records, outputs);
+                Ledger ledger = ledger(request, open, records, outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -76,11 +79,33 @@ public final class MergeModels {
         }
     }
 
-    /** Checks that the fine-tunes fit the base and each other, from headers alone. */
-    public void check(MergeRequest request) throws IOException {
+    /**
+     * Checks that the fine-tunes fit the base and each other, from headers and a sample of their
+     * weights.
+     *
+     * @return with {@code force}, a line for each that is no fine-tune of the base
+     * @throws ConversionException.BaseMismatch if they do not fit
+     */
+    public List<String> check(MergeRequest request) throws IOException {
         try (var open = Opened.of(request)) {
-            open.plan();
+            return kinship(request, open.plan());
         }
+    }
+
+    private static List<String> kinship(MergeRequest request, List<MergeItem> items)
+            throws ConversionException {
+        List<String> warnings = new ArrayList<>();
+        for (int m = 0; m < request.fineTunes().size(); m++) {
+            int model = m;
+            List<TensorPair> pairs =
+                    items.stream()
+                            .filter(item -> !item.pairs().isEmpty())
+                            .map(item -> item.pairs().get(model))
+                            .toList();
+            String source = request.fineTunes().get(m).source();
+            warnings.addAll(Kinship.check(pairs, source, request.baseSource(), request.force()));
+        }
+        return warnings;
     }
 
     /** Sees one merged tensor. */
@@ -324,7 +349,8 @@ public final class MergeModels {
             MergeRequest request,
             Opened open,
             List<TensorRecord> records,
-            List<Ledger.Output> outputs)
+            List<Ledger.Output> outputs,
+            List<String> warnings)
             throws IOException {
         List<Ledger.Input> inputs = new ArrayList<>();
         inputs.addAll(Inputs.of("base", request.baseSource(), open.base().files()));
@@ -345,6 +371,6 @@ public final class MergeModels {
                 outputs,
                 records,
                 Map.of("tensorsMerged", merged, "tensorsCarried", records.size() - merged),
-                open.warnings());
+                warnings);
     }
 }

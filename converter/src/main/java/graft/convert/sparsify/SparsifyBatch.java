@@ -4,6 +4,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.DeltaBase;
 import graft.convert.plan.Journal;
+import graft.convert.plan.Kinship;
 import graft.convert.plan.Progress;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
@@ -91,6 +92,16 @@ public final class SparsifyBatch implements AutoCloseable {
             checkpoint.close();
             throw e;
         }
+    }
+
+    /**
+     * Refuses a model that is no fine-tune of the base; see {@link Kinship#check}.
+     *
+     * @return when forced, what would have been the refusal
+     */
+    public List<String> checkKinship(int model, boolean force) throws ConversionException {
+        OpenPair open = models.get(model);
+        return Kinship.check(open.pairs(), open.source(), baseSource, force);
     }
 
     /** A plan for every model: how each tensor is stored, and what that is expected to take. */

@@ -25,6 +25,8 @@ public final class SparsifyModel {
     /**
      * @return what was kept and lost; with {@code dryRun} what is expected, before anything is
      *     written
+     * @throws ConversionException.BaseMismatch if the model is no fine-tune of the base, unless
+     *     forced
      * @throws ConversionException.NothingMatched if the two share no tensor
      * @throws ConversionException.UnusableValues at the first NaN or infinity
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
@@ -42,9 +44,11 @@ public final class SparsifyModel {
                                 request.options(),
                                 workers,
                                 request.progress())) {
+            List<String> warnings = new ArrayList<>(batch.warnings(0));
+            warnings.addAll(batch.checkKinship(0, request.force()));
             SparsifyBatch.Plan plan = batch.plan();
             if (request.dryRun()) {
-                return ledger(request, batch, batch.estimate(plan, 0), List.of());
+                return ledger(request, batch, batch.estimate(plan, 0), List.of(), warnings);
             }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 Path parts = staged.path().resolve(PARTS);
@@ -52,7 +56,7 @@ public final class SparsifyModel {
                         batch.write(plan, 0, staged.path(), new Journal(parts));
                 StagedOutput.deleteTree(parts);
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
-                Ledger ledger = ledger(request, batch, records, outputs);
+                Ledger ledger = ledger(request, batch, records, outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -64,7 +68,8 @@ public final class SparsifyModel {
             SparsifyRequest request,
             SparsifyBatch batch,
             List<TensorRecord> records,
-            List<Ledger.Output> outputs)
+            List<Ledger.Output> outputs,
+            List<String> warnings)
             throws IOException {
         List<Ledger.Input> inputs = new ArrayList<>();
         inputs.addAll(Inputs.of("base", request.baseSource(), batch.baseFiles()));
@@ -76,6 +81,6 @@ public final class SparsifyModel {
                 outputs,
                 records,
                 Totals.of(records),
-                batch.warnings(0));
+                warnings);
     }
 }

@@ -2,6 +2,11 @@ package graft.convert.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import graft.convert.testing.Checkpoints;
+import graft.formats.safetensors.SafetensorsReader;
+import graft.formats.tensor.DType;
+import graft.formats.tensor.TensorInfo;
+
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -9,7 +14,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
@@ -128,6 +135,49 @@ class ConvertIT {
         try (var left = Files.list(folder)) {
             assertThat(left).isEmpty();
         }
+    }
+
+    /** The base's names and shapes, its matrices' entries in another order: another pretraining. */
+    @Test
+    void unrelatedModelIsRefusedByEveryVerbUnlessForced() throws Exception {
+        Path base = FAMILY.resolve("base/model.safetensors");
+        var tensors = new TreeMap<String, float[]>();
+        var shapes = new TreeMap<String, long[]>();
+        try (var reader = SafetensorsReader.open(base)) {
+            for (TensorInfo info : reader.tensors()) {
+                List<Float> values = new ArrayList<>();
+                for (float value : Checkpoints.values(reader, info.name())) {
+                    values.add(value);
+                }
+                if (info.shape().rank() == 2) {
+                    Collections.shuffle(values, new Random(5));
+                }
+                float[] shuffled = new float[values.size()];
+                for (int i = 0; i < shuffled.length; i++) {
+                    shuffled[i] = values.get(i);
+                }
+                tensors.put(info.name(), shuffled);
+                shapes.put(info.name(), info.shape().toArray());
+            }
+        }
+        Path stranger =
+                Checkpoints.write(folder.resolve("s.safetensors"), DType.F16, tensors, shapes);
+        var graft = new GraftProcess(folder);
+        Object[] rest = {stranger, "--base", base, "-o", "out"};
+        for (String verb : List.of("convert", "merge", "sparsify")) {
+            List<Object> command = new ArrayList<>(List.of(verb));
+            command.addAll(List.of(rest));
+            var result = graft.run(command.toArray());
+            assertThat(result.code()).as(result.err()).isEqualTo(65);
+            assertThat(result.errorLine()).contains("no fine-tune of", "point elsewhere", "cosine");
+            assertThat(result.helpLine()).contains("--force");
+            try (var left = Files.list(folder)) {
+                assertThat(left).containsExactly(stranger);
+            }
+        }
+        var forced = graft.run("sparsify", stranger, "--base", base, "-o", "out", "--force");
+        assertThat(forced.code()).as(forced.err()).isZero();
+        assertThat(forced.err()).contains("warning: ", "point elsewhere");
     }
 
     @Test
