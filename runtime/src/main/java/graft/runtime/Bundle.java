@@ -11,12 +11,18 @@ import java.util.TreeMap;
 
 /**
  * What is in an exported folder. {@code TASK.onnx} is a task; with a {@code slots.onnx}, so is
- * every {@code TASK.onnx_adapter}.
+ * every {@code TASK.onnx_adapter}. Of a bundle of both kinds they lie in {@code deltas/} and {@code
+ * adapters/}, of a folder of {@code graft convert} in its {@code onnx/}.
  */
 record Bundle(Path folder, TreeMap<String, Task> byName) {
     private static final String SLOTS = "slots.onnx";
     private static final String GRAPH = ".onnx";
     private static final String ADAPTER = ".onnx_adapter";
+
+    /** Where {@code graft convert} puts its graphs. */
+    private static final String CONVERTED = "onnx";
+
+    private static final List<String> KINDS = List.of("deltas", "adapters");
 
     /**
      * A task's files.
@@ -30,12 +36,37 @@ record Bundle(Path folder, TreeMap<String, Task> byName) {
         if (!Files.isDirectory(absolute)) {
             throw new NoSuchFileException(folder.toString(), null, "no such folder");
         }
-        Path slots = absolute.resolve(SLOTS);
+        TreeMap<String, Task> tasks = new TreeMap<>();
+        addTasks(absolute, tasks);
+        if (tasks.isEmpty()) {
+            addBoth(absolute, tasks);
+        }
+        if (tasks.isEmpty() && Files.isDirectory(absolute.resolve(CONVERTED))) {
+            addTasks(absolute.resolve(CONVERTED), tasks);
+            addBoth(absolute.resolve(CONVERTED), tasks);
+        }
+        if (tasks.isEmpty()) {
+            throw new NoSuchFileException(
+                    folder.toString(), null, "holds no graph that graft export wrote");
+        }
+        return new Bundle(absolute, tasks);
+    }
+
+    /** Deltas on a merged model and adapters on its base: each kind has its own base and folder. */
+    private static void addBoth(Path folder, TreeMap<String, Task> tasks) throws IOException {
+        for (String kind : KINDS) {
+            if (Files.isDirectory(folder.resolve(kind))) {
+                addTasks(folder.resolve(kind), tasks);
+            }
+        }
+    }
+
+    private static void addTasks(Path folder, TreeMap<String, Task> tasks) throws IOException {
+        Path slots = folder.resolve(SLOTS);
         List<Path> files;
-        try (var entries = Files.list(absolute)) {
+        try (var entries = Files.list(folder)) {
             files = entries.filter(Files::isRegularFile).toList();
         }
-        TreeMap<String, Task> tasks = new TreeMap<>();
         for (Path file : files) {
             String name = file.getFileName().toString();
             if (name.endsWith(ADAPTER) && Files.exists(slots)) {
@@ -44,11 +75,6 @@ record Bundle(Path folder, TreeMap<String, Task> byName) {
                 tasks.put(stem(name, GRAPH), new Task(file, Optional.empty()));
             }
         }
-        if (tasks.isEmpty()) {
-            throw new NoSuchFileException(
-                    folder.toString(), null, "holds no graph that graft export wrote");
-        }
-        return new Bundle(absolute, tasks);
     }
 
     private static String stem(String name, String ending) {

@@ -47,7 +47,7 @@ public final class GraftSession implements AutoCloseable {
     /**
      * Lists what is in a folder; nothing is loaded before it is run.
      *
-     * @param folder that {@code graft export} wrote
+     * @param folder that {@code graft export} or {@code graft convert} wrote
      * @throws java.nio.file.NoSuchFileException if there is no such folder, or no graph in it
      */
     public static GraftSession open(Path folder) throws IOException {

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -167,17 +168,15 @@ final class ExportBases implements AutoCloseable {
     }
 
     /**
-     * As {@link #buildOn}, for all models at once.
-     *
-     * @throws ConversionException.BaseMismatch if they build on different ones
+     * Models apart by what they build on: of a bundle, deltas on the merged model and adapters on
+     * the base itself.
      */
-    void buildOnOne(List<ExportTask> tasks) throws IOException {
-        if (tasks.stream().map(ExportTask::merged).distinct().count() > 1) {
-            throw new ConversionException.BaseMismatch(
-                    "the models build on different bases: deltas on the merged model, adapters on the base itself",
-                    "export them apart, or use --mode merged");
+    List<List<ExportTask>> groups(List<ExportTask> tasks) {
+        Map<Optional<Path>, List<ExportTask>> groups = new LinkedHashMap<>();
+        for (ExportTask task : tasks) {
+            groups.computeIfAbsent(under(task), _ -> new ArrayList<>()).add(task);
         }
-        buildOn(tasks.getFirst());
+        return List.copyOf(groups.values());
     }
 
     /** Graph and checkpoints, for the ledger. */

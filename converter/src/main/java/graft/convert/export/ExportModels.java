@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +25,11 @@ import java.util.TreeSet;
  * process of its own, before the folder gets its name. Stateless, safe from any thread.
  */
 public final class ExportModels {
-    private static final String BASE = "base";
+    /** Folders of a bundle's graphs, if it has both kinds. */
+    public static final String DELTAS = "deltas";
+
+    /** See {@link #DELTAS}. */
+    public static final String ADAPTERS = "adapters";
 
     /**
      * @throws ConversionException.NothingMatched if the graph holds no weight of its base
@@ -77,7 +82,7 @@ public final class ExportModels {
         private final List<Map<String, Object>> results = new ArrayList<>();
         private final List<Ledger.Input> inputs = new ArrayList<>();
         private final TreeSet<String> warnings = new TreeSet<>();
-        private boolean denseBase;
+        private final Map<Optional<Path>, Path> denseBases = new HashMap<>();
 
         Run(
                 ExportRequest request,
@@ -100,33 +105,47 @@ public final class ExportModels {
                 case merged -> {
                     for (ExportTask task : tasks) {
                         bases.buildOn(task);
-                        graph(task);
+                        graph(task, folder);
                     }
                 }
-                case shared -> {
-                    bases.buildOnOne(tasks);
-                    bases.export().sharedBase(folder);
-                    for (ExportTask task : tasks) {
-                        graph(task);
-                    }
-                }
+                case shared -> shared();
                 case slots -> slots();
             }
         }
 
-        private void graph(ExportTask task) throws IOException {
+        /** A folder has one base: deltas on a merged model and adapters on its base get two. */
+        private void shared() throws IOException {
+            List<List<ExportTask>> groups = bases.groups(tasks);
+            for (List<ExportTask> group : groups) {
+                Path own =
+                        groups.size() == 1
+                                ? folder
+                                : Files.createDirectory(
+                                        folder.resolve(
+                                                group.getFirst().merged().isPresent()
+                                                        ? DELTAS
+                                                        : ADAPTERS));
+                bases.buildOn(group.getFirst());
+                bases.export().sharedBase(own);
+                for (ExportTask task : group) {
+                    graph(task, own);
+                }
+            }
+        }
+
+        private void graph(ExportTask task, Path into) throws IOException {
             ExportGraph export = bases.export();
             boolean shared = request.mode() == ExportRequest.Mode.shared;
             try (var model = OpenModel.open(task.path(), bases.base(task))) {
                 requireChanges(task, model);
                 ExportReport report =
                         shared
-                                ? export.shared(task.name(), model.changes(), folder)
-                                : export.merged(task.name(), model.changes(), folder);
+                                ? export.shared(task.name(), model.changes(), into)
+                                : export.merged(task.name(), model.changes(), into);
                 inputs.addAll(Inputs.of("model", task.source(), model.files()));
                 Map<String, Object> result = new LinkedHashMap<>();
                 result.put("task", task.name());
-                result.put("graph", report.graph().getFileName().toString());
+                result.put("graph", relative(report.graph()));
                 result.put("bytes", report.bytes());
                 result.put("replaced", report.replaced());
                 result.put("scattered", report.scattered());
@@ -138,6 +157,10 @@ public final class ExportModels {
                 }
             }
             request.progress().advance(1);
+        }
+
+        private String relative(Path file) {
+            return folder.relativize(file).toString().replace('\\', '/');
         }
 
         private void requireChanges(ExportTask task, OpenModel model)
@@ -173,27 +196,28 @@ public final class ExportModels {
                 var expect = exact ? GraphGate.Expect.SAME : GraphGate.Expect.CLOSE;
                 gate(task.name(), graph, dense.graph(), expect);
             }
-            gate(task.name(), graph, denseBase(), GraphGate.Expect.DIFFERENT);
+            gate(task.name(), graph, denseBase(task), GraphGate.Expect.DIFFERENT);
         }
 
         private void gate(String task, Path graph, Path reference, GraphGate.Expect expect) {
             gates.add(new GraphGate(task, graph, Optional.empty(), reference, expect, sizes));
         }
 
-        /** The base that everything builds on, dense, and stored as what is compared with it. */
-        private Path denseBase() throws IOException {
+        /** The base that a task builds on, dense, and stored as what is compared with it. */
+        private Path denseBase(ExportTask task) throws IOException {
             if (request.mode() == ExportRequest.Mode.merged && request.form().storage().isEmpty()) {
                 return bases.graph().file();
             }
-            if (!denseBase) {
-                bases.export().merged(BASE, List.of(), scratch);
-                denseBase = true;
+            Path known = denseBases.get(task.merged());
+            if (known == null) {
+                String name = ".base" + denseBases.size(); // no task is called so
+                known = bases.export().merged(name, List.of(), scratch).graph();
+                denseBases.put(task.merged(), known);
             }
-            return scratch.resolve(BASE + ".onnx");
+            return known;
         }
 
         private void slots() throws IOException {
-            bases.buildOnOne(tasks);
             var slots = new SlotExport(request, bases, tasks, folder);
             slots.run();
             results.addAll(slots.results());
@@ -202,13 +226,13 @@ public final class ExportModels {
             if (request.verify().isEmpty()) {
                 return;
             }
-            slots.gates(scratch, sizes, this::denseBase, gates);
+            slots.gates(scratch, sizes, () -> denseBase(tasks.getFirst()), gates);
         }
 
         /** Structural rules that every graph of ours keeps. */
         void complain() throws IOException {
             List<Path> graphs;
-            try (var files = Files.list(folder)) {
+            try (var files = Files.walk(folder)) {
                 graphs = files.filter(f -> f.toString().endsWith(".onnx")).sorted().toList();
             }
             for (Path graph : graphs) {

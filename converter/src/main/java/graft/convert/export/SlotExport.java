@@ -58,6 +58,7 @@ final class SlotExport {
     }
 
     private void write(Map<ExportTask, PeftAdapter> adapters) throws IOException {
+        bases.buildOn(tasks.getFirst());
         Optional<SlotTable> existing = bases.slots();
         Optional<ExportSlots> made = Optional.empty();
         if (existing.isEmpty()) {

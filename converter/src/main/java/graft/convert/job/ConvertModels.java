@@ -318,8 +318,13 @@ public final class ConvertModels {
                                     folder.resolve(task.name()), task.name(), task.name()));
         }
         boolean both = !deltas.isEmpty() && !adapters.isEmpty();
-        export(request, deltas, graphBase, merged, both ? out.resolve("deltas") : out);
-        export(request, adapters, graphBase, graphBase, both ? out.resolve("adapters") : out);
+        export(request, deltas, graphBase, merged, both ? out.resolve(ExportModels.DELTAS) : out);
+        export(
+                request,
+                adapters,
+                graphBase,
+                graphBase,
+                both ? out.resolve(ExportModels.ADAPTERS) : out);
     }
 
     private static void export(
