@@ -202,7 +202,7 @@ public final class Frontier {
                 }
             }
         }
-        int correct = Score.correct(folder.resolve(task + ".onnx"), rows(task));
+        int correct = Score.correct(folder, task, rows(task));
         StagedOutput.deleteTree(folder);
         return correct;
     }

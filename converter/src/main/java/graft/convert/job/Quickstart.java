@@ -205,7 +205,7 @@ public final class Quickstart {
             for (Setting setting : settings) {
                 for (String task : family.tasks()) {
                     var item = new Item(setting, task);
-                    String name = task + "-" + setting.slug();
+                    String name = exportedName(item);
                     switch (setting) {
                         case Setting.SingleTask _ -> {
                             try (var tuned = Checkpoint.open(family.fineTune(task))) {
@@ -237,21 +237,28 @@ public final class Quickstart {
         }
     }
 
-    private static Path graph(Item item, Path out) {
+    /** Where the item's graph is a task. */
+    private static Path exported(Item item, Path out) {
         String folder =
                 switch (item.setting()) {
                     case Setting.SingleTask _ -> FINE_TUNES;
                     case Setting.Merged _, Setting.Residual _, Setting.Compact _ -> DELTAS;
                     case Setting.Adapter _, Setting.SharedRanks _ -> ADAPTERS;
                 };
-        String name = item.task() + "-" + item.setting().slug() + ".onnx";
-        return out.resolve("onnx").resolve(folder).resolve(name);
+        return out.resolve("onnx").resolve(folder);
+    }
+
+    private static String exportedName(Item item) {
+        return item.task() + "-" + item.setting().slug();
     }
 
     private static int score(Request request, Family family, Item item, Path out)
             throws IOException {
         int correct =
-                Score.correct(graph(item, out), EvaluationRows.read(family.rows(item.task())));
+                Score.correct(
+                        exported(item, out),
+                        exportedName(item),
+                        EvaluationRows.read(family.rows(item.task())));
         request.progress().advance(1);
         return correct;
     }
@@ -273,7 +280,7 @@ public final class Quickstart {
                     export.merged(task, ModelChanges.ofDelta(merged, delta), scratch);
                 }
                 var rows = EvaluationRows.read(family.rows(task));
-                if (!Score.isSame(graph(item, out), scratch.resolve(task + ".onnx"), rows)) {
+                if (!Score.isSame(exported(item, out), exportedName(item), scratch, task, rows)) {
                     throw new ConversionException.CheckFailed(
                             "%s: the graph over the shared base and the dense graph of the same delta differ"
                                     .formatted(task),

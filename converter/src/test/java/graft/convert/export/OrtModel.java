@@ -17,7 +17,7 @@ import java.util.Map;
  * A graph loaded in ONNX Runtime, for checks: int64 inputs in, the first output as float32 out. One
  * thread. Safe from any thread until {@link #close}.
  */
-public final class OrtModel implements AutoCloseable {
+final class OrtModel implements AutoCloseable {
     private final OrtSession session;
     private final String name;
 
@@ -31,7 +31,7 @@ public final class OrtModel implements AutoCloseable {
      *
      * @throws IOException with ONNX Runtime's own message if it does not accept the graph
      */
-    public static OrtModel open(Path graph) throws IOException {
+    static OrtModel open(Path graph) throws IOException {
         try {
             OrtSession session = GraphRun.ONE_THREAD.create(graph.toAbsolutePath());
             return new OrtModel(session, graph.toString());
@@ -47,7 +47,7 @@ public final class OrtModel implements AutoCloseable {
      *     left out
      * @return the first output, one array per row
      */
-    public float[][] run(Map<String, long[]> inputs, int rows, int width) throws IOException {
+    float[][] run(Map<String, long[]> inputs, int rows, int width) throws IOException {
         Map<String, OnnxTensor> tensors = new HashMap<>();
         List<OnnxTensor> open = new ArrayList<>();
         try {
