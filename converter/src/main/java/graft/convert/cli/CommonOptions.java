@@ -1,6 +1,7 @@
 package graft.convert.cli;
 
 import graft.convert.ConversionException;
+import graft.convert.export.GraphFinder;
 import graft.convert.plan.Progress;
 import graft.hub.RepoRef;
 
@@ -90,6 +91,37 @@ final class CommonOptions implements AutoCloseable {
         }
         checkOutput();
         return hub().fetch(repo.get());
+    }
+
+    /**
+     * The ONNX graph that the user named, or that the first of some models keeps; what is on the
+     * Hub alone is downloaded first, with its data.
+     *
+     * @param named a file, or a folder or repository that keeps a graph; null if none was named
+     * @param models to look at in this order
+     */
+    Optional<Path> graph(@Nullable String named, List<String> models) throws IOException {
+        if (named != null) {
+            return Optional.of(graphIn(named).orElseThrow(() -> GraphFinder.missing(named)));
+        }
+        for (String model : models) {
+            boolean keeps = Refs.remote(model).isPresent() || Files.isDirectory(Refs.local(model));
+            Optional<Path> found = keeps ? graphIn(model) : Optional.empty();
+            if (found.isPresent()) {
+                return found;
+            }
+        }
+        return Optional.empty();
+    }
+
+    private Optional<Path> graphIn(String ref) throws IOException {
+        Optional<RepoRef> repo = Refs.remote(ref);
+        if (repo.isPresent()) {
+            checkOutput();
+            return hub().fetchGraph(repo.get());
+        }
+        Path path = notReplaced(Refs.local(ref));
+        return Files.isDirectory(path) ? GraphFinder.find(path) : Optional.of(path);
     }
 
     /** An input may not lie in a folder that the output replaces: it would be deleted. */

@@ -12,14 +12,12 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 
 @Command(
         name = "convert",
@@ -75,8 +73,9 @@ final class ConvertCommand implements Callable<Integer> {
 
     @Option(
             names = "--graph",
-            paramLabel = "FILE",
-            description = "ONNX export of the base; default the one in the base's folder, if any.")
+            paramLabel = "REF",
+            description =
+                    "ONNX export of the base; default its onnx/model.onnx, model.onnx or only graph.")
     @Nullable String graph;
 
     @Option(
@@ -112,7 +111,7 @@ final class ConvertCommand implements Callable<Integer> {
                         merge.dtype(),
                         sparsify.options(),
                         energy,
-                        graph(baseFolder),
+                        dryRun ? Optional.empty() : common.graph(graph, List.of(base)),
                         target,
                         force,
                         dryRun,
@@ -129,23 +128,5 @@ final class ConvertCommand implements Callable<Integer> {
         }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
-    }
-
-    private Optional<Path> graph(Path baseFolder) throws Exception {
-        if (graph != null) {
-            return Optional.of(common.path(graph));
-        }
-        for (Path folder : List.of(baseFolder, baseFolder.resolve("onnx"))) {
-            if (Files.isDirectory(folder)) {
-                try (Stream<Path> files = Files.list(folder)) {
-                    List<Path> graphs =
-                            files.filter(file -> file.toString().endsWith(".onnx")).toList();
-                    if (graphs.size() == 1) { // of several, which was meant cannot be known
-                        return Optional.of(graphs.getFirst());
-                    }
-                }
-            }
-        }
-        return Optional.empty();
     }
 }

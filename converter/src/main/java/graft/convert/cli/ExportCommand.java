@@ -84,9 +84,9 @@ final class ExportCommand implements Callable<Integer> {
 
     @Option(
             names = "--graph",
-            paramLabel = "FILE",
+            paramLabel = "REF",
             description =
-                    "ONNX export of the base; default onnx/model.onnx or model.onnx in its folder.")
+                    "ONNX export of the base; default its onnx/model.onnx, model.onnx or only graph.")
     @Nullable String graph;
 
     @Option(
@@ -182,7 +182,7 @@ final class ExportCommand implements Callable<Integer> {
     private ExportRequest request(Path folder) throws IOException {
         return new ExportRequest(
                 named(sources),
-                graph == null ? Optional.empty() : Optional.of(common.path(graph)),
+                common.graph(graph, models()),
                 named(graphBase),
                 named(base),
                 switch (mode) {
@@ -198,6 +198,19 @@ final class ExportCommand implements Callable<Integer> {
                 folder,
                 force,
                 common.progress());
+    }
+
+    /** Where a graph may be kept, the likeliest first. */
+    private List<String> models() {
+        List<String> models = new ArrayList<>();
+        if (graphBase != null) {
+            models.add(graphBase);
+        }
+        if (base != null) {
+            models.add(base);
+        }
+        models.addAll(sources);
+        return models;
     }
 
     private Optional<ExportRequest.Named> named(@Nullable String ref) throws IOException {
@@ -220,9 +233,7 @@ final class ExportCommand implements Callable<Integer> {
         String checkpoint = base == null ? sources.getFirst() : base;
         BindGraph.Report report =
                 new BindGraph()
-                        .run(
-                                common.path(checkpoint),
-                                graph == null ? Optional.empty() : Optional.of(common.path(graph)));
+                        .run(common.path(checkpoint), common.graph(graph, List.of(checkpoint)));
         Map<String, Object> document = report.document();
         for (Object entry : (List<?>) document.getOrDefault("bindings", List.of())) {
             var one = (Map<?, ?>) entry;

@@ -1,16 +1,19 @@
 package graft.convert.cli;
 
+import graft.convert.export.GraphFinder;
 import graft.convert.inspect.InspectModel;
 import graft.convert.inspect.Inspection;
 import graft.convert.plan.Progress;
 import graft.convert.remote.ModelFiles;
 import graft.convert.remote.RemoteModel;
+import graft.formats.onnx.OnnxModel;
 import graft.hub.DownloadPlan;
 import graft.hub.DownloadRequest;
 import graft.hub.FileFilter;
 import graft.hub.HubClient;
 import graft.hub.HubEvent;
 import graft.hub.HubException;
+import graft.hub.HubFile;
 import graft.hub.HubOptions;
 import graft.hub.RepoRef;
 import graft.hub.Snapshot;
@@ -20,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -159,6 +163,55 @@ final class HubSession implements AutoCloseable {
         progress.phase("download some tensors, " + Sizes.decimal(part), 0);
         model.fill(wanted);
         return model.path();
+    }
+
+    /**
+     * Downloads the graph that {@code ref} names, or that the repository keeps, with the files that
+     * it names as its data.
+     *
+     * @return the graph in the cache; empty if {@link GraphFinder#choose} finds none
+     */
+    Optional<Path> fetchGraph(RepoRef ref) throws IOException {
+        Snapshot snapshot = snapshot(ref);
+        String root = snapshot.ref().folder();
+        Optional<String> graph =
+                snapshot.find(root).isPresent() ? Optional.of(root) : chooseGraph(snapshot);
+        if (graph.isEmpty()) {
+            return Optional.empty();
+        }
+        List<String> files = new ArrayList<>(List.of(graph.get()));
+        Path file = download(snapshot, files).resolve(graph.get());
+        Path folder = Path.of(graph.get()).resolve("..").normalize();
+        for (String location : OnnxModel.locations(file)) {
+            dataPath(folder, location)
+                    .filter(path -> snapshot.find(path).isPresent())
+                    .ifPresent(files::add); // the reader says what is missing
+        }
+        return Optional.of(download(snapshot, files).resolve(graph.get()));
+    }
+
+    private static Optional<String> chooseGraph(Snapshot snapshot) {
+        String root = snapshot.ref().folder();
+        String prefix = root.isEmpty() ? "" : root + "/";
+        List<String> names =
+                snapshot.files().stream()
+                        .map(HubFile::path)
+                        .filter(path -> path.startsWith(prefix))
+                        .map(path -> path.substring(prefix.length()))
+                        .toList();
+        return GraphFinder.choose(names).map(prefix::concat);
+    }
+
+    private static Optional<String> dataPath(Path folder, String location) {
+        try {
+            return Optional.of(folder.resolve(location).normalize().toString().replace('\\', '/'));
+        } catch (InvalidPathException e) {
+            return Optional.empty();
+        }
+    }
+
+    private Path download(Snapshot snapshot, List<String> files) throws IOException {
+        return client.download(DownloadRequest.of(snapshot, FileFilter.names(files)));
     }
 
     /** What {@link #fetch} would do. */

@@ -6,7 +6,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 
 import graft.convert.testing.Checkpoints;
+import graft.formats.onnx.ExternalDataWriter;
+import graft.formats.onnx.OnnxModel;
+import graft.formats.onnx.proto.ModelProto;
+import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
+import graft.formats.tensor.TensorInfo;
 import graft.hub.testing.Call;
 import graft.hub.testing.FakeHub;
 import graft.hub.testing.Fault;
@@ -23,6 +28,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /** The real launcher and a Hub on loopback. */
@@ -253,5 +259,60 @@ class HubIT {
         var gone = graft(Map.of("HF_HUB_ETAG_TIMEOUT", "1")).run("download", "acme/base", "--json");
         assertThat(gone.code()).isEqualTo(74);
         assertThat(json(gone).path("error").path("code").asInt()).isEqualTo(74);
+    }
+
+    /** Of the graphs of a repository the one by the rule, with the data that it names itself. */
+    @Test
+    void graphOfTheBaseComesWithItsData() throws Exception {
+        Path base = folder.resolve("with-graph");
+        Files.createDirectories(base.resolve("onnx"));
+        for (String file : List.of("config.json", "model.safetensors")) {
+            Files.copy(
+                    GraftProcess.testdata("families/mini/base").resolve(file), base.resolve(file));
+        }
+        Path plain = GraftProcess.testdata("families/mini/onnx/theta0-nounsense-torchscript.onnx");
+        externalise(plain, base.resolve("onnx/model.onnx"), "all-weights.bin");
+        Files.copy(plain, base.resolve("onnx/model_int8.onnx"));
+        Files.copy(plain, base.resolve("onnx/other.bin"));
+        hub.create("acme/graphed").commitFolder("add", base);
+        var exported = run("export", "acme/tunes", "--base", "acme/graphed", "-o", "out", "--json");
+        assertThat(exported.code()).as(exported.err()).isZero();
+        assertThat(json(exported).at("/results/0/verified").asText()).contains("differs");
+        var local = run("export", "acme/tunes", "--base", base, "-o", "local");
+        assertThat(local.code()).as(local.err()).isZero();
+        assertThat(folder.resolve("out/tunes.onnx.data"))
+                .hasSameBinaryContentAs(folder.resolve("local/tunes.onnx.data"));
+        var converted = run("convert", "acme/tunes", "--base", "acme/graphed", "-o", "family");
+        assertThat(converted.code()).as(converted.err()).isZero();
+        assertThat(folder.resolve("family/onnx/tunes.onnx")).exists();
+        var bound = run("export", "acme/graphed", "--dry-run", "--json", "--offline");
+        assertThat(bound.code()).as(bound.err()).isZero();
+        assertThat(json(bound).path("bindings")).hasSize(55);
+        try (Stream<Path> cached = Files.walk(folder.resolve("cache"))) {
+            assertThat(cached.map(path -> path.getFileName().toString()))
+                    .contains("model.onnx", "all-weights.bin")
+                    .doesNotContain("model_int8.onnx", "other.bin");
+        }
+        var none = run("export", "acme/tunes", "--base", "acme/base", "-o", "none");
+        assertThat(none.code()).isEqualTo(66);
+        assertThat(none.err()).contains("no onnx/model.onnx", "--graph");
+    }
+
+    /** The same graph, its larger weights in a file beside it. */
+    private static void externalise(Path plain, Path graph, String data) throws IOException {
+        try (var model = OnnxModel.open(plain);
+                var out = ExternalDataWriter.create(graph.resolveSibling(data))) {
+            ModelProto.Builder copy = model.proto().toBuilder();
+            copy.getGraphBuilder().clearInitializer();
+            for (TensorProto tensor : model.proto().getGraph().getInitializerList()) {
+                Optional<TensorInfo> info = model.find(tensor.getName());
+                copy.getGraphBuilder()
+                        .addInitializer(
+                                info.isPresent()
+                                        ? out.add(info.get(), model.bytes(tensor.getName()))
+                                        : tensor);
+            }
+            Files.write(graph, copy.build().toByteArray());
+        }
     }
 }

@@ -2,6 +2,9 @@ package graft.formats.onnx;
 
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
+import graft.formats.onnx.proto.AttributeProto;
+import graft.formats.onnx.proto.GraphProto;
+import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
 
@@ -17,6 +20,8 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SortedSet;
+import java.util.TreeSet;
 
 /**
  * The data files of one graph, each mapped once. A location comes from a stranger: it may only name
@@ -30,6 +35,32 @@ final class ExternalFiles {
     ExternalFiles(Path graph, Arena arena) {
         this.graph = graph;
         this.arena = arena;
+    }
+
+    /** Every location that a graph names, in the bodies of its nodes, too. */
+    static SortedSet<String> locations(GraphProto graph) {
+        SortedSet<String> locations = new TreeSet<>();
+        addLocations(graph, locations);
+        return locations;
+    }
+
+    private static void addLocations(GraphProto graph, SortedSet<String> locations) {
+        graph.getInitializerList().forEach(tensor -> addLocation(tensor, locations));
+        for (NodeProto node : graph.getNodeList()) {
+            for (AttributeProto attribute : node.getAttributeList()) {
+                addLocation(attribute.getT(), locations);
+                addLocations(attribute.getG(), locations);
+                attribute.getGraphsList().forEach(body -> addLocations(body, locations));
+            }
+        }
+    }
+
+    private static void addLocation(TensorProto tensor, SortedSet<String> locations) {
+        for (StringStringEntryProto entry : tensor.getExternalDataList()) {
+            if (entry.getKey().equals("location")) {
+                locations.add(entry.getValue());
+            }
+        }
     }
 
     /**

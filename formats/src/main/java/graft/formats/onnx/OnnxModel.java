@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
+import java.util.SortedSet;
 
 /**
  * An ONNX model whose initializers are readable tensors wherever their bytes lie.
@@ -104,6 +105,18 @@ public final class OnnxModel implements TensorSource {
                             : InitializerBytes.inline(spot, tensor, info.get());
             infos.put(tensor.getName(), info.get());
             bytes.put(tensor.getName(), where);
+        }
+    }
+
+    /**
+     * Locations of external data that a graph names, sorted, as it names them: whether they are
+     * there, and below its folder, is checked by {@link #open} alone.
+     *
+     * @throws graft.formats.FormatException if the file is no graph
+     */
+    public static SortedSet<String> locations(Path file) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            return ExternalFiles.locations(parse(file, arena).getGraph());
         }
     }
 
