@@ -57,7 +57,7 @@ public final class ModelChanges {
 
     /**
      * Of a sparse delta: kept entries with the values that applying the delta gives, and whole
-     * tensors.
+     * tensors; tied ones under each of their names.
      *
      * @param base what the delta builds on
      */
@@ -65,7 +65,7 @@ public final class ModelChanges {
         List<TensorChange> changes = new ArrayList<>();
         for (SparseTensor tensor : delta.header().tensors()) {
             if (tensor.count() > 0) {
-                changes.add(scatter(base, delta, tensor));
+                changes.add(scatter(base, delta, tensor, tensor.info()));
             }
         }
         for (TensorInfo info : delta.whole()) {
@@ -73,15 +73,25 @@ public final class ModelChanges {
                 changes.add(whole(info, delta.bytes(info)));
             }
         }
+        delta.tied()
+                .forEach((tied, same) -> {
+                    Optional<SparseTensor> sparse = delta.find(same.name());
+                    if (sparse.isPresent() && sparse.get().count() > 0) {
+                        changes.add(scatter(base, delta, sparse.get(), tied));
+                    } else if (sparse.isEmpty() && tied.dtype().isComputable()) {
+                        changes.add(whole(tied, delta.bytes(same)));
+                    }
+                });
         return changes;
     }
 
-    private static TensorChange scatter(TensorSource base, DeltaReader delta, SparseTensor tensor) {
+    private static TensorChange scatter(
+            TensorSource base, DeltaReader delta, SparseTensor tensor, TensorInfo as) {
         String name = tensor.info().name();
         TensorInfo from = base.find(name).orElseThrow();
         MemorySegment before = base.bytes(name);
         return new TensorChange.Scatter(
-                tensor.info(),
+                as,
                 tensor.count(),
                 entry -> {
                     DeltaEntries entries = delta.entries(tensor);

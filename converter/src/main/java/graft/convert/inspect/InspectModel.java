@@ -45,6 +45,7 @@ public final class InspectModel {
             List<SparseTensor> sparse = delta.header().tensors();
             List<TensorInfo> tensors = new ArrayList<>(delta.whole());
             sparse.forEach(tensor -> tensors.add(tensor.info()));
+            tensors.addAll(delta.tied().keySet());
             Map<String, Object> facts = new TreeMap<>();
             facts.put("base", delta.header().baseName());
             facts.put("baseSha256", delta.header().baseSha256());
@@ -52,6 +53,9 @@ public final class InspectModel {
             facts.put("entries", sparse.stream().mapToLong(SparseTensor::count).sum());
             facts.put("sparseTensors", sparse.size());
             facts.put("wholeTensors", delta.whole().size());
+            if (!delta.tied().isEmpty()) {
+                facts.put("tied", new TreeMap<>(delta.header().tied()));
+            }
             Map<String, Integer> codecs = new TreeMap<>();
             sparse.forEach(tensor -> codecs.merge(tensor.index().word(), 1, Integer::sum));
             facts.put("indexCodecs", codecs);

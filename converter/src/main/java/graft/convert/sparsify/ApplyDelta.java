@@ -25,6 +25,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -85,6 +86,10 @@ public final class ApplyDelta {
         List<SparseTensor> sparse = delta.header().tensors();
         List<TensorInfo> all = new ArrayList<>(delta.whole());
         sparse.forEach(tensor -> all.add(tensor.info()));
+        all.addAll(delta.tied().keySet());
+        Map<String, List<String>> names = new HashMap<>(); // under which a tensor is in the model
+        all.forEach(info -> names.put(info.name(), new ArrayList<>(List.of(info.name()))));
+        delta.tied().forEach((tied, same) -> named(names, same.name()).add(tied.name()));
         long bytes = all.stream().mapToLong(TensorInfo::bytes).sum();
         request.progress().phase("apply to %d tensors".formatted(sparse.size()), bytes);
         try (var out =
@@ -92,7 +97,9 @@ public final class ApplyDelta {
                         folder, all, delta.header().modelMetadata(), request.maxShardBytes())) {
             List<TensorRecord> records = new ArrayList<>();
             for (TensorInfo info : delta.whole()) {
-                out.write(info.name(), 0, delta.bytes(info));
+                for (String name : named(names, info.name())) {
+                    out.write(name, 0, delta.bytes(info));
+                }
                 request.progress().advance(info.bytes());
                 records.add(TensorRecord.of(info, "whole", info.bytes(), Map.of()));
             }
@@ -100,7 +107,8 @@ public final class ApplyDelta {
                     workers.map(
                             sparse,
                             tensor -> {
-                                apply(delta.entries(tensor), tensor, base, out);
+                                List<String> own = named(names, tensor.info().name());
+                                apply(delta.entries(tensor), tensor, base, own, out);
                                 request.progress().advance(tensor.info().bytes());
                                 return TensorRecord.of(
                                         tensor.info(),
@@ -108,12 +116,28 @@ public final class ApplyDelta {
                                         tensor.info().bytes(),
                                         Map.of("nonZeros", tensor.count()));
                             }));
+            delta.tied()
+                    .forEach((tied, same) ->
+                            records.add(
+                                    TensorRecord.of(
+                                            tied,
+                                            "tied",
+                                            tied.bytes(),
+                                            Map.of("tiedTo", same.name()))));
             return records;
         }
     }
 
+    private static List<String> named(Map<String, List<String>> names, String name) {
+        return names.getOrDefault(name, List.of(name));
+    }
+
     private static void apply(
-            DeltaEntries entries, SparseTensor tensor, Checkpoint base, TensorSink out)
+            DeltaEntries entries,
+            SparseTensor tensor,
+            Checkpoint base,
+            List<String> names,
+            TensorSink out)
             throws IOException {
         TensorInfo info = tensor.info();
         DType from = base.find(info.name()).orElseThrow().dtype();
@@ -134,7 +158,9 @@ public final class ApplyDelta {
                 }
                 Elements.narrow(info.dtype(), values, 0, tile, 0, count);
                 long at = first * info.dtype().bytes();
-                out.write(info.name(), at, tile.asSlice(0, (long) count * info.dtype().bytes()));
+                for (String name : names) {
+                    out.write(name, at, tile.asSlice(0, (long) count * info.dtype().bytes()));
+                }
             }
         }
     }

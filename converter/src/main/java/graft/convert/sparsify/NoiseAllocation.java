@@ -151,7 +151,11 @@ final class NoiseAllocation {
 
     /** κ of a tensor. */
     private static double weight(Estimator estimator) {
-        boolean lookedUp = EMBEDDING.matcher(estimator.info().name()).matches();
-        return lookedUp && !isVector(estimator) ? LOOKED_UP : 1;
+        return isEmbedding(estimator.info().name()) && !isVector(estimator) ? LOOKED_UP : 1;
+    }
+
+    /** Whether a tensor's rows are looked up, by its name. */
+    static boolean isEmbedding(String name) {
+        return EMBEDDING.matcher(name).matches();
     }
 }

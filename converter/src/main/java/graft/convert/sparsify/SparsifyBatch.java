@@ -24,6 +24,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 
 /**
@@ -176,7 +177,8 @@ public final class SparsifyBatch implements AutoCloseable {
                         options.words(),
                         options.seed(),
                         open.model().metadata(),
-                        tensors);
+                        tensors,
+                        tied(open));
         Path file = folder.resolve(DeltaHeader.FILE_NAME);
         try (var writer = DeltaWriter.create(file, header, open.whole())) {
             for (TensorInfo info : open.whole()) {
@@ -197,6 +199,12 @@ public final class SparsifyBatch implements AutoCloseable {
                             tensor.figures()));
         }
         return withWhole(records, open);
+    }
+
+    private static Map<String, String> tied(OpenPair open) {
+        Map<String, String> tied = new TreeMap<>();
+        open.tied().forEach((name, tie) -> tied.put(name, tie.same()));
+        return tied;
     }
 
     /** Of the base; models with the same tensors share it, and the pass over the base. */
@@ -230,6 +238,9 @@ public final class SparsifyBatch implements AutoCloseable {
         List<TensorRecord> all = new ArrayList<>(sparse);
         for (TensorInfo info : open.whole()) {
             all.add(TensorRecord.of(info, "whole", info.bytes(), Map.of()));
+        }
+        for (OpenPair.Tie tie : open.tied().values()) {
+            all.add(TensorRecord.of(tie.info(), "tied", 0, Map.of("tiedTo", tie.same())));
         }
         for (TensorInfo info : open.base().tensors()) {
             if (open.model().find(info.name()).isEmpty()) {

@@ -312,6 +312,35 @@ class SparsifyModelTest {
         python.run("check_delta.py", arguments.getFirst(), arguments.subList(1, arguments.size()));
     }
 
+    /** Heads tied to embeddings, in files by torch.save: stored once, and both there again. */
+    @Test
+    void tiedTensorsAreStoredOnce() throws Exception {
+        Python python = Python.with("torch", "safetensors");
+        python.run("tied.py", "make", List.of(folder.toString()));
+        Path base = folder.resolve("base.bin");
+        for (var options : List.of(SparsifyOptions.paper(1), SparsifyOptions.compact())) {
+            Path delta = folder.resolve("d-" + options.select());
+            Ledger ledger = run(folder.resolve("tune.bin"), base, options, 2, delta);
+            Map<String, TensorRecord> records = new TreeMap<>();
+            ledger.tensors().forEach(record -> records.put(record.name(), record));
+            TensorRecord head = records.getOrDefault("lm_head.weight", null);
+            assertThat(head.treatment()).isEqualTo("tied");
+            assertThat(head.figures().get("tiedTo")).isEqualTo("model.embed_tokens.weight");
+            assertThat(head.bytesOut()).isZero();
+            assertThat(records.get("aux.a").treatment()).isEqualTo("whole"); // not in the base
+            assertThat(records.get("aux.b").figures().get("tiedTo")).isEqualTo("aux.a");
+            assertThat(records.get("model.norm.weight").treatment()).isEqualTo("sparse");
+            assertThat(ledger.totals().get("tensors tied")).isEqualTo(2L);
+            Path out = folder.resolve("o-" + options.select());
+            apply(delta, base, out, false);
+            String exact = options.select() == SparsifyOptions.Select.magnitude ? "exact" : "near";
+            python.run(
+                    "tied.py",
+                    "check",
+                    List.of(folder.toString(), out.resolve("model.safetensors").toString(), exact));
+        }
+    }
+
     private static SparsifyOptions options(
             SparsifyOptions.Scope scope, double density, Values values, Gain gain) {
         return new SparsifyOptions(

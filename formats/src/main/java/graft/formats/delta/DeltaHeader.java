@@ -1,7 +1,9 @@
 package graft.formats.delta;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * What a delta says of itself.
@@ -12,7 +14,9 @@ import java.util.Map;
  * @param options how it was made, for people
  * @param seed of the dither, below {@link CounterRandom#SEEDS}; 0 where there is none
  * @param modelMetadata {@code __metadata__} of the model's own file
- * @param tensors every tensor of the model that is not stored whole, sorted by name
+ * @param tensors every tensor of the model that is stored sparse, sorted by name
+ * @param tied tensors that are another of the model's tensors once more, and which: one that is
+ *     stored, sparse or whole
  */
 public record DeltaHeader(
         String baseName,
@@ -20,7 +24,8 @@ public record DeltaHeader(
         Map<String, String> options,
         long seed,
         Map<String, String> modelMetadata,
-        List<SparseTensor> tensors) {
+        List<SparseTensor> tensors,
+        Map<String, String> tied) {
     /** Name of the file in a delta's folder. */
     public static final String FILE_NAME = "delta.safetensors";
 
@@ -37,6 +42,7 @@ public record DeltaHeader(
         options = Map.copyOf(options);
         modelMetadata = Map.copyOf(modelMetadata);
         tensors = List.copyOf(tensors);
+        tied = Collections.unmodifiableMap(new TreeMap<>(tied));
     }
 
     /** Bytes of the blob. */

@@ -11,7 +11,9 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
@@ -25,13 +27,19 @@ public final class DeltaReader implements AutoCloseable {
     private final SafetensorsReader file;
     private final DeltaHeader header;
     private final List<TensorInfo> whole;
+    private final Map<TensorInfo, TensorInfo> tied;
     private final Map<String, Long> offsets = new HashMap<>();
     private final Map<String, SparseTensor> byName = new HashMap<>();
 
-    private DeltaReader(SafetensorsReader file, DeltaHeader header, List<TensorInfo> whole) {
+    private DeltaReader(
+            SafetensorsReader file,
+            DeltaHeader header,
+            List<TensorInfo> whole,
+            Map<TensorInfo, TensorInfo> tied) {
         this.file = file;
         this.header = header;
         this.whole = whole;
+        this.tied = Collections.unmodifiableMap(tied);
         long at = 0;
         for (SparseTensor tensor : header.tensors()) {
             offsets.put(tensor.info().name(), at);
@@ -56,7 +64,7 @@ public final class DeltaReader implements AutoCloseable {
             List<TensorInfo> whole =
                     reader.tensors().stream().filter(info -> !isOurs(info.name())).toList();
             check(reader, header, whole);
-            return new DeltaReader(reader, header, whole);
+            return new DeltaReader(reader, header, whole, tied(reader, header, whole));
         } catch (Throwable e) {
             reader.close();
             throw e;
@@ -119,6 +127,34 @@ public final class DeltaReader implements AutoCloseable {
                         "is stored whole and sparse as well");
             }
         }
+    }
+
+    /** Tied tensors and those they are tied to must be what the specification says. */
+    private static Map<TensorInfo, TensorInfo> tied(
+            SafetensorsReader file, DeltaHeader header, List<TensorInfo> whole)
+            throws MalformedFileException {
+        Map<String, TensorInfo> stored = new HashMap<>();
+        whole.forEach(info -> stored.put(info.name(), info));
+        header.tensors().forEach(tensor -> stored.put(tensor.info().name(), tensor.info()));
+        Map<TensorInfo, TensorInfo> tied = new LinkedHashMap<>();
+        for (var tie : header.tied().entrySet()) {
+            TensorInfo same = stored.get(tie.getValue());
+            if (same == null || stored.containsKey(tie.getKey()) || isOurs(tie.getKey())) {
+                throw new MalformedFileException(
+                        FileSpot.of(file.name()).tensor(tie.getKey()),
+                        same == null
+                                ? "is tied to %s, which is not stored"
+                                        .formatted(FileSpot.quote(tie.getValue()))
+                                : "is tied and stored as well");
+            }
+            tied.put(new TensorInfo(tie.getKey(), same.dtype(), same.shape()), same);
+        }
+        return tied;
+    }
+
+    /** Tensors that are another one once more, and which; by name. */
+    public Map<TensorInfo, TensorInfo> tied() {
+        return tied;
     }
 
     /** What the delta says of itself. */

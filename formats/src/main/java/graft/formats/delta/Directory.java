@@ -48,6 +48,9 @@ final class Directory {
         put(root.putObject("options"), header.options());
         root.put("seed", header.seed());
         put(root.putObject("metadata"), header.modelMetadata());
+        if (!header.tied().isEmpty()) {
+            put(root.putObject("tied"), header.tied());
+        }
         ArrayNode tensors = root.putArray("tensors");
         for (SparseTensor tensor : header.tensors()) {
             ArrayNode entry = tensors.addArray();
@@ -104,7 +107,8 @@ final class Directory {
                 strings(root.path("options")),
                 seed,
                 strings(root.path("metadata")),
-                tensors);
+                tensors,
+                strings(root.path("tied")));
     }
 
     private static SparseTensor tensor(FileSpot spot, JsonNode entry) throws IOException {

@@ -146,6 +146,12 @@ class DeltaFileTest {
     }
 
     private static void write(Path file, SparseTensor tensor, long[] positions) throws IOException {
+        write(file, tensor, positions, Map.of());
+    }
+
+    private static void write(
+            Path file, SparseTensor tensor, long[] positions, Map<String, String> tied)
+            throws IOException {
         Path part = Files.createTempFile(file.toAbsolutePath().getParent(), "part", "");
         Files.delete(part);
         try (var entries = SparseTensorWriter.create(part, tensor)) {
@@ -159,11 +165,42 @@ class DeltaFileTest {
         }
         var header =
                 new DeltaHeader(
-                        "base", "hash", Map.of("density", "x"), 17, Map.of(), List.of(tensor));
+                        "base",
+                        "hash",
+                        Map.of("density", "x"),
+                        17,
+                        Map.of(),
+                        List.of(tensor),
+                        tied);
         var whole = new TensorInfo("head", DType.U8, Shape.of(3));
         try (var writer = DeltaWriter.create(file, header, List.of(whole))) {
             writer.writeWhole(whole, MemorySegment.ofArray(new byte[] {1, 2, 3}));
             writer.writePart(tensor, part);
+        }
+    }
+
+    /** Tied to what is stored, and not stored itself: anything else cannot be rebuilt. */
+    @Test
+    void tiesMustLeadToAStoredTensor() throws IOException {
+        SparseTensor tensor = plan("embed", 100, new long[] {3, 70}, ValueCodec.SIGN);
+        Path file = folder.resolve("tied.safetensors");
+        write(file, tensor, new long[] {3, 70}, Map.of("b", "embed", "c", "head"));
+        try (var delta = DeltaReader.open(file)) {
+            assertThat(delta.header().tied())
+                    .containsEntry("b", "embed")
+                    .containsEntry("c", "head");
+            assertThat(delta.tied())
+                    .containsEntry(new TensorInfo("b", DType.F16, Shape.of(100)), tensor.info())
+                    .hasSize(2);
+        }
+        for (var broken :
+                Map.of("b", "nothing", "embed", "head", "head", "embed", "c", "b").entrySet()) {
+            Path bad = folder.resolve(broken.getKey() + ".safetensors");
+            write(bad, tensor, new long[] {3, 70}, Map.of(broken.getKey(), broken.getValue()));
+            assertThatThrownBy(() -> DeltaReader.open(bad))
+                    .isInstanceOf(MalformedFileException.class)
+                    .hasMessageContaining("'" + broken.getKey() + "'")
+                    .hasMessageMatching(".*is tied (to .* not stored|and stored as well).*");
         }
     }
 
