@@ -9,6 +9,7 @@ import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Journal;
 import graft.convert.plan.Kinship;
+import graft.convert.plan.OneTensor;
 import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
 import graft.convert.select.Threshold;

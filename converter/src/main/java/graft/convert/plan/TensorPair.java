@@ -1,6 +1,7 @@
 package graft.convert.plan;
 
 import graft.formats.tensor.Elements;
+import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
@@ -38,6 +39,34 @@ public record TensorPair(
     /** The tensor {@code name} of both sources. */
     public static TensorPair of(TensorSource base, TensorSource model, String name) {
         return new TensorPair(info(base, name), base, info(model, name), model);
+    }
+
+    /** The middle rows of a matrix, or the middle of a vector, that hold about as many elements. */
+    public TensorPair middle(long about) {
+        long[] extents = model.shape().toArray();
+        if (extents.length == 0 || elements() <= about) {
+            return this;
+        }
+        long rowLength = elements() / extents[0];
+        long rows = Math.clamp(about / rowLength, 1, extents[0]);
+        long first = (extents[0] - rows) / 2;
+        extents[0] = rows;
+        return new TensorPair(
+                rows(base, extents),
+                part(base, baseBytes(), first, rowLength, extents),
+                rows(model, extents),
+                part(model, modelBytes(), first, rowLength, extents));
+    }
+
+    private static TensorInfo rows(TensorInfo info, long[] extents) {
+        return new TensorInfo(info.name(), info.dtype(), Shape.of(extents));
+    }
+
+    private static OneTensor part(
+            TensorInfo info, MemorySegment bytes, long first, long rowLength, long[] extents) {
+        TensorInfo rows = rows(info, extents);
+        long at = first * rowLength * info.dtype().bytes();
+        return new OneTensor(rows, bytes.asSlice(at, rows.bytes()));
     }
 
     private static TensorInfo info(TensorSource source, String name) {

@@ -107,7 +107,8 @@ public final class SparsifyBatch implements AutoCloseable {
 
     /** A plan for every model: how each tensor is stored, and what that is expected to take. */
     public Plan plan() throws IOException {
-        return new Plan(new TreatmentPlan(options).treatments(models, workers, progress));
+        return new Plan(
+                new TreatmentPlan(options).treatments(models, baseSource, workers, progress));
     }
 
     /** What {@link #plan} decided; see {@link #estimate} and {@link #write}. */

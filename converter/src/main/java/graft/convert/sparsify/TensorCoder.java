@@ -42,25 +42,28 @@ final class TensorCoder {
      * @param part where it goes; replaced if it is there
      */
     CodedTensor code(Path part) throws IOException {
-        Files.deleteIfExists(part);
-        SparseTensor sparse =
-                switch (treatment) {
-                    case Treatment.Nothing _ -> nothing(part);
-                    case Treatment.Stochastic(double step) -> stochastic(part, (float) step);
-                    case Treatment.Dithered(double step, double share) ->
-                            dithered(part, step, DrawnPositions.parameter(share));
-                    case Treatment.Largest(long count) -> {
-                        Threshold threshold = Threshold.of(pair, count);
-                        yield chosen(part, () -> EntryWalk.above(threshold));
-                    }
-                    case Treatment.Above(Threshold threshold) ->
-                            chosen(part, () -> EntryWalk.above(threshold));
-                    case Treatment.Blocks(int keep, int of) ->
-                            chosen(part, () -> EntryWalk.blocks(keep, of));
-                    case Treatment.Drawn(double share) ->
-                            drawn(part, DrawnPositions.parameter(share));
-                };
+        SparseTensor sparse = write(part);
         return new CodedTensor(sparse, measure(part, sparse));
+    }
+
+    /** The same without a look at what came of it. */
+    SparseTensor write(Path part) throws IOException {
+        Files.deleteIfExists(part);
+        return switch (treatment) {
+            case Treatment.Nothing _ -> nothing(part);
+            case Treatment.Stochastic(double step) -> stochastic(part, (float) step);
+            case Treatment.Dithered(double step, double share) ->
+                    dithered(part, step, DrawnPositions.parameter(share));
+            case Treatment.Largest(long count) -> {
+                Threshold threshold = Threshold.of(pair, count);
+                yield chosen(part, () -> EntryWalk.above(threshold));
+            }
+            case Treatment.Above(Threshold threshold) ->
+                    chosen(part, () -> EntryWalk.above(threshold));
+            case Treatment.Blocks(int keep, int of) ->
+                    chosen(part, () -> EntryWalk.blocks(keep, of));
+            case Treatment.Drawn(double share) -> drawn(part, DrawnPositions.parameter(share));
+        };
     }
 
     private SparseTensor nothing(Path part) throws IOException {

@@ -19,45 +19,133 @@ import java.util.stream.IntStream;
 
 /** Decides how every tensor of several models is stored. */
 final class TreatmentPlan {
-    /** Files are padded and headed; a budget of bytes leaves this share for what estimates miss. */
-    private static final double SPARE = 0.03;
+    /** Share of a budget of bytes that is left free, with sizes known and with sizes sampled. */
+    private static final double LEFT_EXACT = 0.004;
+
+    private static final double LEFT_SAMPLED = 0.01;
+
+    /** How close to that a trial has to come, and how many there are at most. */
+    private static final double CLOSE = 0.003;
+
+    private static final int ROUNDS = 10;
+
+    private static final double FINEST = 4;
 
     /** What the directory takes for a tensor, deflated; measured on files of 50 to 300 tensors. */
     static final int DIRECTORY_BYTES = 30;
 
     private final SparsifyOptions options;
     private final Map<List<Estimator>, NoiseAllocation> allocations = new IdentityHashMap<>();
+    private double finer = 1; // than the choices of an allocation, whose steps are coarse
 
     TreatmentPlan(SparsifyOptions options) {
         this.options = options;
     }
 
-    /** Per model and tensor, in the order of their pairs. */
-    List<List<Planned>> treatments(List<OpenPair> models, Workers workers, Progress progress)
+    /**
+     * Per model and tensor, in the order of their pairs.
+     *
+     * @param baseSource what the base is called
+     */
+    List<List<Planned>> treatments(
+            List<OpenPair> models, String baseSource, Workers workers, Progress progress)
             throws IOException {
         List<List<Estimator>> estimators = statistics(models, workers, progress);
+        List<List<Treatment>> treatments =
+                options.amount() instanceof Amount.Bytes(long total)
+                        ? fitted(models, estimators, total, baseSource, workers, progress)
+                        : all(models, estimators, options.amount(), workers, progress);
+        return IntStream.range(0, models.size())
+                .mapToObj(m -> planned(estimators.get(m), treatments.get(m)))
+                .toList();
+    }
+
+    private List<List<Treatment>> all(
+            List<OpenPair> models,
+            List<List<Estimator>> estimators,
+            Amount amount,
+            Workers workers,
+            Progress progress)
+            throws IOException {
+        List<List<Treatment>> treatments = new ArrayList<>();
+        for (int m = 0; m < models.size(); m++) {
+            List<Estimator> model = estimators.get(m);
+            treatments.add(
+                    isOverAll(amount)
+                            ? overAll(models.get(m).pairs(), model, amount, workers, progress)
+                            : each(model, amount));
+        }
+        return treatments;
+    }
+
+    /**
+     * What comes closest to {@code total} bytes and is not above: estimates first, then their error
+     * as a trial finds it is given back to them.
+     */
+    private List<List<Treatment>> fitted(
+            List<OpenPair> models,
+            List<List<Estimator>> estimators,
+            long total,
+            String baseSource,
+            Workers workers,
+            Progress progress)
+            throws IOException {
         double fixed =
                 models.stream()
                         .mapToDouble(m -> fixedBytes(m.wholeBytes(), m.pairs().size()))
                         .sum();
-        Amount amount = amount(estimators, fixed);
-        List<List<Planned>> plan = new ArrayList<>();
-        for (int m = 0; m < models.size(); m++) {
-            List<Estimator> model = estimators.get(m);
-            List<Treatment> treatments =
-                    isOverAll(amount)
-                            ? overAll(models.get(m).pairs(), model, amount, workers, progress)
-                            : each(model, amount);
-            plan.add(planned(model, treatments));
+        var trial = new TrialSize(models, estimators, options, baseSource, workers);
+        double aim = total * (1 - (trial.isExact() ? LEFT_EXACT : LEFT_SAMPLED));
+        double room = aim - fixed;
+        List<List<Treatment>> best = List.of();
+        long most = 0;
+        long least = Long.MAX_VALUE;
+        double under = 0;
+        double over = 2 * Math.max(room, 1);
+        for (int round = 0; round < ROUNDS && Math.abs(most - aim) > CLOSE * total; round++) {
+            Amount amount = fit(estimators, room);
+            List<List<Treatment>> treatments = all(models, estimators, amount, workers, progress);
+            long bytes = trial.bytes(treatments);
+            least = Math.min(least, bytes);
+            if (bytes > most && bytes <= total) {
+                most = bytes;
+                best = treatments;
+            }
+            if (bytes <= total) {
+                under = Math.max(under, room);
+            } else {
+                over = Math.min(over, room);
+            }
+            room = expectedBytes(estimators, amount) + aim - bytes;
+            room = room > under && room < over ? room : (under + over) / 2;
         }
-        return plan;
+        if (best.isEmpty()) {
+            throw tooFew(total, least);
+        }
+        return best;
     }
 
-    /** The amount that was asked for; of a number of bytes, what fits into it. */
+    private static ConversionException tooFew(long total, double least) {
+        return new ConversionException.UnusableValues(
+                "%d bytes are too few: the least that holds these models takes %d"
+                        .formatted(total, Math.round(least)),
+                "give a larger --size");
+    }
+
+    /**
+     * The amount that was asked for; of a number of bytes, what fits into it by estimates alone.
+     */
     Amount amount(List<List<Estimator>> estimators, double fixed) throws ConversionException {
-        return options.amount() instanceof Amount.Bytes(long total)
-                ? fit(estimators, total, fixed)
-                : options.amount();
+        if (!(options.amount() instanceof Amount.Bytes(long total))) {
+            return options.amount();
+        }
+        double room = total * (1 - LEFT_SAMPLED) - fixed;
+        Amount amount = fit(estimators, room);
+        double bytes = expectedBytes(estimators, amount);
+        if (bytes > room) {
+            throw tooFew(total, bytes + fixed);
+        }
+        return amount;
     }
 
     private static List<List<Estimator>> statistics(
@@ -131,14 +219,14 @@ final class TreatmentPlan {
         if (!isOverAll(amount)) {
             return each(model, amount);
         }
-        long all = model.stream().mapToLong(e -> e.statistics().elements()).sum();
-        long kept = share(amount, all);
+        List<Estimator> pool = model.stream().filter(e -> override(e).isEmpty()).toList();
+        long kept = share(amount, pool.stream().mapToLong(e -> e.statistics().elements()).sum());
         int low = 0;
         int high = Float.floatToRawIntBits(Float.MAX_VALUE);
         while (high - low > 1) {
             int middle = (low + high) >>> 1;
             double above = 0;
-            for (Estimator estimator : model) {
+            for (Estimator estimator : pool) {
                 above += estimator.statistics().above(Float.intBitsToFloat(middle));
             }
             if (above >= kept) {
@@ -148,7 +236,7 @@ final class TreatmentPlan {
             }
         }
         var treatment = new Treatment.Above(new Threshold(low, 0));
-        return model.stream().map(_ -> (Treatment) treatment).toList();
+        return model.stream().map(e -> overridden(e, () -> treatment)).toList();
     }
 
     private static long share(Amount amount, long all) {
@@ -167,6 +255,7 @@ final class TreatmentPlan {
                     .atLevel(level)
                     .stream()
                     .map(this::orOverride)
+                    .map(treatment -> finer == 1 ? treatment : finer(treatment))
                     .toList();
         }
         long all = model.stream().mapToLong(e -> e.statistics().elements()).sum();
@@ -176,6 +265,16 @@ final class TreatmentPlan {
                                 .sum()
                         / all;
         return model.stream().map(e -> overridden(e, () -> one(e, amount, all, meanRms))).toList();
+    }
+
+    private Treatment finer(Treatment treatment) {
+        return switch (treatment) {
+            case Treatment.Dithered(double step, double share) ->
+                    new Treatment.Dithered(
+                            step / Math.max(1, share * finer), Math.min(1, share * finer));
+            case Treatment.Stochastic(double step) -> new Treatment.Stochastic(step / finer);
+            default -> treatment;
+        };
     }
 
     private Treatment orOverride(NoiseAllocation.Chosen chosen) {
@@ -232,9 +331,12 @@ final class TreatmentPlan {
                 : new Treatment.Largest(Math.clamp((long) Math.floor(density * n + 0.5), 1, n));
     }
 
-    /** The largest amount whose expected bytes, over all models, stay within {@code total}. */
-    private Amount fit(List<List<Estimator>> estimators, long total, double fixed)
-            throws ConversionException {
+    /**
+     * The largest amount whose expected bytes, over all models, stay within {@code room}; the least
+     * there is if none does.
+     */
+    private Amount fit(List<List<Estimator>> estimators, double room) {
+        finer = 1;
         boolean rounds = options.select().rounds();
         DoubleFunction<Amount> amount =
                 rounds
@@ -242,7 +344,6 @@ final class TreatmentPlan {
                         : x -> new Amount.Density(Math.exp(Math.min(0, x)));
         double low = -25;
         double high = rounds ? 25 : 0;
-        double room = total * (1 - SPARE) - fixed;
         for (int i = 0; i < 40; i++) {
             double middle = (low + high) / 2;
             if (expectedBytes(estimators, amount.apply(middle)) <= room) {
@@ -251,13 +352,21 @@ final class TreatmentPlan {
                 high = middle;
             }
         }
-        if (expectedBytes(estimators, amount.apply(low)) > room) {
-            throw new ConversionException.UnusableValues(
-                    "%d bytes are too few: what must be stored whole takes %d"
-                            .formatted(total, Math.round(fixed)),
-                    "give a larger --size");
+        Amount fitting = amount.apply(low);
+        if (rounds) {
+            double least = 1;
+            double most = FINEST;
+            for (int i = 0; i < 30; i++) {
+                finer = (least + most) / 2;
+                if (expectedBytes(estimators, fitting) <= room) {
+                    least = finer;
+                } else {
+                    most = finer;
+                }
+            }
+            finer = least;
         }
-        return amount.apply(low);
+        return fitting;
     }
 
     /** What a delta takes beside coded tensors. */
@@ -265,11 +374,10 @@ final class TreatmentPlan {
         return wholeBytes + 1024.0 + (double) DIRECTORY_BYTES * tensors;
     }
 
-    /** Global selection is estimated as if its threshold were known: by density per tensor. */
     private double expectedBytes(List<List<Estimator>> estimators, Amount amount) {
         double bytes = 0;
         for (List<Estimator> model : estimators) {
-            List<Treatment> treatments = each(model, amount);
+            List<Treatment> treatments = expected(model, amount);
             for (int i = 0; i < model.size(); i++) {
                 bytes += model.get(i).of(treatments.get(i), options).bytes();
             }

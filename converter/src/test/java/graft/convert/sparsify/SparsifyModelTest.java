@@ -379,22 +379,55 @@ class SparsifyModelTest {
                 random(SparsifyOptions.Select.dither, new Amount.Noise(20), Values.sign));
     }
 
-    /** The sum of the deltas' files is what was asked for, and not much less. */
+    /** The delta's file is what was asked for, and at most a fiftieth less. */
+    @ParameterizedTest
+    @MethodSource("waysToASize")
+    void sizesAreKept(SparsifyOptions options) throws IOException {
+        long size = ((Amount.Bytes) options.amount()).total();
+        Path out = folder.resolve("sized");
+        run(FAMILY.resolve("fft-pos"), FAMILY.resolve("base"), options, 2, out);
+        assertThat(Files.size(out.resolve("delta.safetensors")))
+                .isLessThanOrEqualTo(size)
+                .isGreaterThanOrEqualTo(size * 98 / 100);
+    }
+
     @Test
-    void sizesAreKept() throws IOException {
-        for (long size : new long[] {40_000, 120_000, 400_000}) {
-            for (var select :
-                    List.of(SparsifyOptions.Select.dither, SparsifyOptions.Select.magnitude)) {
-                var options = random(select, new Amount.Bytes(size), Values.sign);
-                Path out = folder.resolve(select + "-" + size);
-                run(FAMILY.resolve("fft-pos"), FAMILY.resolve("base"), options, 2, out);
-                assertThat(Files.size(out.resolve("delta.safetensors")))
-                        .as("%s %d", select, size)
-                        .isLessThanOrEqualTo(size)
-                        .isGreaterThan(
-                                select == SparsifyOptions.Select.dither ? size * 7 / 10 : 30_000);
-            }
-        }
+    void sizeThatHoldsNothingIsRefused() {
+        var options = random(SparsifyOptions.Select.dither, new Amount.Bytes(500), Values.sign);
+        assertThatThrownBy(() ->
+                        run(
+                                FAMILY.resolve("fft-pos"),
+                                FAMILY.resolve("base"),
+                                options,
+                                2,
+                                folder.resolve("none")))
+                .isInstanceOf(ConversionException.UnusableValues.class)
+                .hasMessageContaining("500 bytes are too few: the least that holds these models");
+        assertThat(folder.resolve("none")).doesNotExist();
+    }
+
+    static Stream<SparsifyOptions> waysToASize() {
+        return Stream.of(40_000, 400_000)
+                .flatMap(size -> {
+                    var bytes = new Amount.Bytes(size);
+                    return Stream.of(
+                            random(SparsifyOptions.Select.dither, bytes, Values.sign),
+                            random(SparsifyOptions.Select.stochastic, bytes, Values.sign),
+                            random(SparsifyOptions.Select.random, bytes, Values.f16),
+                            sized(SparsifyOptions.Scope.global, bytes, Values.exact),
+                            sized(SparsifyOptions.Scope.tensor, bytes, Values.int4));
+                });
+    }
+
+    private static SparsifyOptions sized(SparsifyOptions.Scope scope, Amount bytes, Values values) {
+        return new SparsifyOptions(
+                SparsifyOptions.Select.magnitude,
+                scope,
+                bytes,
+                values,
+                Gain.none,
+                17,
+                List.of(new SparsifyOptions.Override("*.bias", 0)));
     }
 
     private Path merged() throws IOException {

@@ -23,6 +23,13 @@ import java.util.NoSuchElementException;
  * bytes do not depend on it.
  */
 public final class DeltaWriter implements AutoCloseable {
+    private static final Map<String, String> METADATA =
+            Map.of(
+                    DeltaHeader.FORMAT_KEY,
+                    DeltaHeader.FORMAT,
+                    DeltaHeader.VERSION_KEY,
+                    Integer.toString(DeltaHeader.VERSION));
+
     private final SafetensorsWriter file;
     private final Map<String, Long> offsets = new HashMap<>();
 
@@ -35,6 +42,21 @@ public final class DeltaWriter implements AutoCloseable {
         }
     }
 
+    /** Bytes of the file that {@link #create} would plan. */
+    public static long fileBytes(DeltaHeader header, Collection<TensorInfo> whole)
+            throws IOException {
+        return SafetensorsWriter.fileBytes(
+                tensors(header, whole, Directory.write(header).length), METADATA);
+    }
+
+    private static List<TensorInfo> tensors(
+            DeltaHeader header, Collection<TensorInfo> whole, int directoryBytes) {
+        List<TensorInfo> tensors = new ArrayList<>(whole);
+        tensors.add(bytes(DeltaHeader.DIRECTORY, directoryBytes));
+        tensors.add(bytes(DeltaHeader.BLOB, header.sparseBytes()));
+        return tensors;
+    }
+
     /**
      * @param path must not exist
      * @param whole tensors stored whole; their bytes are written with {@link #writeWhole}
@@ -43,16 +65,8 @@ public final class DeltaWriter implements AutoCloseable {
     public static DeltaWriter create(Path path, DeltaHeader header, Collection<TensorInfo> whole)
             throws IOException {
         byte[] directory = Directory.write(header);
-        List<TensorInfo> tensors = new ArrayList<>(whole);
-        tensors.add(bytes(DeltaHeader.DIRECTORY, directory.length));
-        tensors.add(bytes(DeltaHeader.BLOB, header.sparseBytes()));
-        var metadata =
-                Map.of(
-                        DeltaHeader.FORMAT_KEY,
-                        DeltaHeader.FORMAT,
-                        DeltaHeader.VERSION_KEY,
-                        Integer.toString(DeltaHeader.VERSION));
-        var file = SafetensorsWriter.create(path, tensors, metadata);
+        var file =
+                SafetensorsWriter.create(path, tensors(header, whole, directory.length), METADATA);
         try {
             file.write(DeltaHeader.DIRECTORY, 0, MemorySegment.ofArray(directory));
             return new DeltaWriter(file, header);

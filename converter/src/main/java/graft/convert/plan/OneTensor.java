@@ -1,4 +1,4 @@
-package graft.convert.merge;
+package graft.convert.plan;
 
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
@@ -7,11 +7,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 
-/** A tensor in memory that somebody else owns. */
-record OneTensor(TensorInfo info, MemorySegment bytes) implements TensorSource {
+/** A tensor in memory that somebody else owns, or a part of one. */
+public record OneTensor(TensorInfo info, MemorySegment bytes) implements TensorSource {
     @Override
     public String name() {
-        return "merged";
+        return info.name();
     }
 
     @Override
