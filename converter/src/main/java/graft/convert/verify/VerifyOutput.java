@@ -67,7 +67,8 @@ public final class VerifyOutput {
         return new Result(listed.size(), failures);
     }
 
-    private static JsonNode read(Path ledger) throws IOException {
+    /** A ledger that this Graft can read. */
+    static JsonNode read(Path ledger) throws IOException {
         var spot = FileSpot.of(ledger);
         try {
             JsonNode document = new ObjectMapper().readTree(ledger.toFile());
