@@ -50,7 +50,10 @@ record Estimator(TensorInfo info, ResidualStatistics statistics) {
             return estimate(0, 0, energy);
         }
         double n = statistics.elements();
-        double rice = Math.max(RICE * n * entropy(count / n) / LOG_2, count); // a bit each at least
+        double rice =
+                Math.max(
+                        RICE * n * entropy(count / n) / LOG_2,
+                        (double) count); // a bit each at least
         double positions = count == statistics.elements() ? 0 : Math.min(rice, n);
         double bytes = positions / 8 + valueBytes(count, options.values());
         boolean signs = options.values() == Values.sign || options.values() == Values.signrow;
