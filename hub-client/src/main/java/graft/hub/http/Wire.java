@@ -53,6 +53,7 @@ public final class Wire implements AutoCloseable {
         this.answers =
                 new OkHttpClient.Builder()
                         .protocols(List.of(Protocol.HTTP_1_1))
+                        .socketFactory(new BufferedSockets())
                         .followRedirects(false)
                         .followSslRedirects(false)
                         .connectionPool(
