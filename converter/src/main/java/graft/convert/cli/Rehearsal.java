@@ -12,7 +12,7 @@ final class Rehearsal {
     private Rehearsal() {}
 
     /** {@code testdata} and an empty folder to write to. */
-    public static void main(String[] args) {
+    public static void main(String[] args) throws Exception {
         Path testdata = Path.of(args[0]);
         Path work = Path.of(args[1]);
         String adapter = testdata.resolve("families/mini/lora-pos").toString();
@@ -47,5 +47,7 @@ final class Rehearsal {
                 throw new IllegalStateException("exit code %d of %s".formatted(code, verb));
             }
         }
+        RehearsedHub.download(
+                testdata.resolve("families/mini/fft-pos/model.safetensors"), work.resolve("hub"));
     }
 }

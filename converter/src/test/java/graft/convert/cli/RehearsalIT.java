@@ -32,5 +32,6 @@ class RehearsalIT {
         assertThat(process.exitValue()).isZero();
         assertThat(cache).isNotEmptyFile();
         assertThat(folder.resolve("unpacked")).isNotEmptyDirectory();
+        assertThat(folder.resolve("hub")).isNotEmptyDirectory();
     }
 }
