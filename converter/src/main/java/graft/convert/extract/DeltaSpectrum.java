@@ -4,6 +4,7 @@ import graft.convert.linalg.FloatMatrix;
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Matrix;
 import graft.convert.linalg.Scratch;
+import graft.convert.lowrank.Block;
 import graft.convert.lowrank.Factor;
 import graft.convert.lowrank.RankRule;
 import graft.convert.lowrank.Spectrum;
@@ -301,7 +302,7 @@ final class DeltaSpectrum {
             for (int j = 0; j < row.length; j++) {
                 row[j] = (float) (transposed ? from.get(j, i) : from.get(i, j));
             }
-            into.write(i, 0, row.length, row);
+            into.write(new Block(i, 1, 0, row.length), row, row.length);
         }
     }
 }

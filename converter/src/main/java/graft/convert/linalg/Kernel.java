@@ -79,10 +79,13 @@ public interface Kernel {
 
     /** Copies the upper triangle of a square matrix onto the lower one. */
     static void mirror(Matrix gram) {
-        for (int i = 1; i < gram.rows(); i++) {
+        int n = gram.rows();
+        double[] values = gram.toArray();
+        for (int i = 1; i < n; i++) {
             for (int j = 0; j < i; j++) {
-                gram.set(i, j, gram.get(j, i));
+                values[i * n + j] = values[j * n + i];
             }
         }
+        gram.fill(values);
     }
 }

@@ -86,10 +86,18 @@ public final class Matrix {
         values.put(0, source);
     }
 
+    /** Overwrites all elements by {@code a − b}, both of the same size. */
+    public void fillDifference(Matrix a, Matrix b) {
+        double[] left = a.toArray();
+        double[] right = b.toArray();
+        for (int i = 0; i < left.length; i++) {
+            left[i] -= right[i];
+        }
+        fill(left);
+    }
+
     /** Sets all elements to zero. */
     public void clear() {
-        for (int i = 0; i < rows * columns; i++) {
-            values.put(i, 0);
-        }
+        fill(new double[rows * columns]);
     }
 }

@@ -5,6 +5,7 @@ import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 
 import java.nio.DoubleBuffer;
+import java.util.Arrays;
 
 /**
  * OpenBLAS through JavaCPP, on direct buffers: its array overloads would copy. Set to one thread
@@ -115,11 +116,11 @@ final class OpenBlasKernel implements Kernel {
         if (openblas.LAPACKE_dpotrf(LAPACK_ROWS, (byte) 'L', n, g.values(), n) != 0) {
             return false;
         }
+        double[] values = g.toArray();
         for (int i = 0; i < n; i++) {
-            for (int j = i + 1; j < n; j++) {
-                g.set(i, j, 0);
-            }
+            Arrays.fill(values, i * n + i + 1, (i + 1) * n, 0);
         }
+        g.fill(values);
         return true;
     }
 
@@ -142,10 +143,9 @@ final class OpenBlasKernel implements Kernel {
         converged(
                 openblas.LAPACKE_dgelqf(
                         openblas.LAPACK_COL_MAJOR, n, rows, x.values(), n, direct(n)));
+        double[] zeros = new double[n];
         for (int i = 1; i < n; i++) {
-            for (int j = 0; j < i; j++) {
-                x.set(i, j, 0);
-            }
+            x.values().put(i * n, zeros, 0, i);
         }
     }
 

@@ -32,15 +32,42 @@ public record Factor(DType dtype, MemorySegment bytes, int rows, int columns, do
     }
 
     @Override
-    public void read(int row, int column, int count, float[] scratch, double[] into, int at) {
-        Elements.widen(dtype, bytes, (long) row * columns + column, scratch, 0, count);
-        for (int i = 0; i < count; i++) {
-            into[at + i] = scale * scratch[i];
+    public void read(Block block, float[] scratch, double[] into, int at, int stride) {
+        int length = block.columns();
+        Elements.widen(
+                dtype, bytes, offset(block, 0), columns, scratch, block.rows(), block.columns());
+        if (stride == length) {
+            scale(scratch, 0, into, at, block.rows() * length);
+            return;
+        }
+        for (int i = 0; i < block.rows(); i++) {
+            scale(scratch, i * length, into, at + i * stride, length);
         }
     }
 
-    /** Narrows {@code count} elements into one row, to nearest even; the scale plays no part. */
-    public void write(int row, int column, int count, float[] from) {
-        Elements.narrow(dtype, from, 0, bytes, (long) row * columns + column, count);
+    private long offset(Block block, int row) {
+        return (long) (block.row() + row) * columns + block.column();
+    }
+
+    private void scale(float[] from, int first, double[] into, int at, int count) {
+        double by = scale;
+        for (int i = 0; i < count; i++) {
+            into[at + i] = by * from[first + i];
+        }
+    }
+
+    /**
+     * Narrows a block to nearest even; the scale plays no part.
+     *
+     * @param stride how many elements the block's rows are apart in {@code from}
+     */
+    public void write(Block block, float[] from, int stride) {
+        if (stride == columns && block.columns() == columns) {
+            Elements.narrow(dtype, from, 0, bytes, offset(block, 0), block.rows() * columns);
+            return;
+        }
+        for (int i = 0; i < block.rows(); i++) {
+            Elements.narrow(dtype, from, i * stride, bytes, offset(block, i), block.columns());
+        }
     }
 }

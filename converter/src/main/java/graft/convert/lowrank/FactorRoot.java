@@ -55,21 +55,24 @@ record FactorRoot(Matrix matrix, double[] lengths, boolean byQr) {
 
     /** Brings the diagonal to 1, or leaves it 0, and returns its square root. */
     private static double[] scale(Matrix gram) {
-        Kernel.mirror(gram);
         int n = gram.rows();
+        double[] values = gram.toArray();
         double[] lengths = new double[n];
         for (int i = 0; i < n; i++) {
-            lengths[i] = Math.sqrt(gram.get(i, i));
+            lengths[i] = Math.sqrt(values[i * n + i]);
             if (!Double.isFinite(lengths[i])) {
                 throw new ArithmeticException("not a finite number");
             }
         }
         for (int i = 0; i < n; i++) {
-            for (int j = 0; j < n; j++) {
+            for (int j = i; j < n; j++) {
                 double by = lengths[i] * lengths[j];
-                gram.set(i, j, by > 0 ? gram.get(i, j) / lengths[i] / lengths[j] : 0);
+                double scaled = by > 0 ? values[i * n + j] / lengths[i] / lengths[j] : 0;
+                values[i * n + j] = scaled;
+                values[j * n + i] = scaled;
             }
         }
+        gram.fill(values);
         return lengths;
     }
 
@@ -88,11 +91,14 @@ record FactorRoot(Matrix matrix, double[] lengths, boolean byQr) {
     }
 
     private static Matrix unscaled(Matrix triangle, double[] lengths) {
-        for (int i = 0; i < triangle.rows(); i++) {
-            for (int j = 0; j < triangle.columns(); j++) {
-                triangle.set(i, j, triangle.get(i, j) * lengths[i]);
+        int n = triangle.columns();
+        double[] values = triangle.toArray();
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < n; j++) {
+                values[i * n + j] *= lengths[i];
             }
         }
+        triangle.fill(values);
         return triangle;
     }
 

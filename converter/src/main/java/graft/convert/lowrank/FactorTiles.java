@@ -4,7 +4,10 @@ import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Matrix;
 import graft.convert.linalg.Scratch;
 
-/** Walks a factor in float64 tiles that fit a core's second-level cache, in a fixed order. */
+/**
+ * Walks a factor in float64 tiles that fit a core's second-level cache, in a fixed order. Elements
+ * are touched in arrays, by short loops that HotSpot vectorises, and copied whole.
+ */
 final class FactorTiles {
     /** 128 KiB of float64; larger tiles measured no faster. */
     private static final int TILE_ELEMENTS = 1 << 14;
@@ -19,10 +22,10 @@ final class FactorTiles {
         void visit(Matrix tile, int first, int count);
     }
 
-    /** Sees a tile of a new factor before and after rounding; may overwrite both. */
+    /** Sees a tile of a new factor: before rounding, after it, and the difference. */
     @FunctionalInterface
     interface Rounded {
-        void visit(Matrix exact, Matrix rounded, int count);
+        void visit(Matrix exact, Matrix rounded, Matrix error, int count);
     }
 
     private FactorTiles() {}
@@ -31,32 +34,21 @@ final class FactorTiles {
     static void overRows(Operand factor, Scratch scratch, Visitor visitor) {
         int columns = factor.columns();
         int most = tileOf(factor.rows(), columns);
-        Matrix tile = scratch.matrix(most, columns);
-        double[] values = new double[most * columns]; // arrays, then one copy: twice as fast
-        float[] wide = new float[columns];
+        var tile = new Tile(most, columns, scratch);
         for (int first = 0; first < factor.rows(); first += most) {
             int count = Math.min(most, factor.rows() - first);
-            for (int i = 0; i < count; i++) {
-                factor.read(first + i, 0, columns, wide, values, i * columns);
-            }
-            tile.fill(values);
-            visitor.visit(tile, first, count);
+            visitor.visit(tile.read(factor, new Block(first, count, 0, columns)), first, count);
         }
     }
 
     /** Tiles of whole columns: {@code rows × count}. */
     static void overColumns(Operand factor, Scratch scratch, Visitor visitor) {
-        int most = tileOf(factor.columns(), factor.rows());
-        Matrix tile = scratch.matrix(factor.rows(), most);
-        double[] values = new double[factor.rows() * most];
-        float[] wide = new float[most];
+        int rows = factor.rows();
+        int most = tileOf(factor.columns(), rows);
+        var tile = new Tile(rows, most, scratch);
         for (int first = 0; first < factor.columns(); first += most) {
             int count = Math.min(most, factor.columns() - first);
-            for (int i = 0; i < factor.rows(); i++) {
-                factor.read(i, first, count, wide, values, i * most);
-            }
-            tile.fill(values);
-            visitor.visit(tile, first, count);
+            visitor.visit(tile.read(factor, new Block(0, rows, first, count)), first, count);
         }
     }
 
@@ -64,9 +56,33 @@ final class FactorTiles {
         return Math.clamp(TILE_ELEMENTS / across, 1, length);
     }
 
-    private static void narrow(double[] from, int at, float[] into, int count) {
-        for (int i = 0; i < count; i++) {
-            into[i] = (float) from[at + i];
+    /** A matrix with the arrays through which it is filled. */
+    private static final class Tile {
+        private final Matrix matrix;
+        private final float[] wide;
+        private final double[] values;
+
+        Tile(int rows, int columns, Scratch scratch) {
+            this.matrix = scratch.matrix(rows, columns);
+            this.wide = new float[rows * columns];
+            this.values = new double[rows * columns];
+        }
+
+        /** The block, at the matrix's first row and column. */
+        Matrix read(Operand factor, Block block) {
+            factor.read(block, wide, values, 0, matrix.columns());
+            matrix.fill(values);
+            return matrix;
+        }
+
+        /** Rounds what is in {@code exact} into a block of {@code output}, and reads that. */
+        Matrix round(Matrix exact, Factor output, Block block) {
+            exact.values().get(0, values);
+            for (int i = 0; i < values.length; i++) {
+                wide[i] = (float) values[i];
+            }
+            output.write(block, wide, matrix.columns());
+            return read(output, block);
         }
     }
 
@@ -77,19 +93,13 @@ final class FactorTiles {
             int q = matrix.columns();
             int most = tileOf(output.rows(), matrix.rows());
             Matrix exact = scratch.matrix(most, q);
-            Matrix stored = scratch.matrix(most, q);
-            double[] values = new double[most * q];
-            float[] row = new float[q];
+            Matrix error = scratch.matrix(most, q);
+            var stored = new Tile(most, q, scratch);
             return (tile, first, count) -> {
                 kernel.multiply(false, false, count, q, matrix.rows(), tile, matrix, 0, exact);
-                exact.values().get(0, values);
-                for (int i = 0; i < count; i++) {
-                    narrow(values, i * q, row, q);
-                    output.write(first + i, 0, q, row);
-                    output.read(first + i, 0, q, row, values, i * q);
-                }
-                stored.fill(values);
-                rounded.visit(exact, stored, count);
+                Matrix after = stored.round(exact, output, new Block(first, count, 0, q));
+                error.fillDifference(after, exact);
+                rounded.visit(exact, after, error, count);
             };
         }
 
@@ -98,19 +108,13 @@ final class FactorTiles {
             int q = matrix.rows();
             int most = tileOf(output.columns(), matrix.columns());
             Matrix exact = scratch.matrix(q, most);
-            Matrix stored = scratch.matrix(q, most);
-            double[] values = new double[q * most];
-            float[] row = new float[most];
+            Matrix error = scratch.matrix(q, most);
+            var stored = new Tile(q, most, scratch);
             return (tile, first, count) -> {
                 kernel.multiply(false, false, q, count, matrix.columns(), matrix, tile, 0, exact);
-                exact.values().get(0, values);
-                for (int i = 0; i < q; i++) {
-                    narrow(values, i * most, row, count);
-                    output.write(i, first, count, row);
-                    output.read(i, first, count, row, values, i * most);
-                }
-                stored.fill(values);
-                rounded.visit(exact, stored, count);
+                Matrix after = stored.round(exact, output, new Block(0, q, first, count));
+                error.fillDifference(after, exact);
+                rounded.visit(exact, after, error, count);
             };
         }
     }

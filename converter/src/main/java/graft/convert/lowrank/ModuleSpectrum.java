@@ -115,20 +115,25 @@ public final class ModuleSpectrum {
      * positive.
      */
     private static void fixSigns(Matrix u, Matrix vt) {
-        for (int j = 0; j < u.columns(); j++) {
+        int n = u.rows();
+        double[] left = u.toArray();
+        double[] right = vt.toArray();
+        for (int j = 0; j < n; j++) {
             double largest = 0;
-            for (int i = 0; i < u.rows(); i++) {
-                if (Math.abs(u.get(i, j)) > Math.abs(largest)) {
-                    largest = u.get(i, j);
+            for (int i = 0; i < n; i++) {
+                if (Math.abs(left[i * n + j]) > Math.abs(largest)) {
+                    largest = left[i * n + j];
                 }
             }
             if (largest < 0) {
-                for (int i = 0; i < u.rows(); i++) {
-                    u.set(i, j, -u.get(i, j));
-                    vt.set(j, i, -vt.get(j, i));
+                for (int i = 0; i < n; i++) {
+                    left[i * n + j] = -left[i * n + j];
+                    right[j * n + i] = -right[j * n + i];
                 }
             }
         }
+        u.fill(left);
+        vt.fill(right);
     }
 
     /**
@@ -161,6 +166,22 @@ public final class ModuleSpectrum {
         return held;
     }
 
+    /** The ways from B and A to q singular vectors times √σ. */
+    private void fillProjections(int q, Matrix ofB, Matrix ofA) {
+        int r = a.rows();
+        double[] columns = new double[r * q];
+        double[] rows = new double[q * r];
+        for (int j = 0; j < q; j++) {
+            double root = 1 / Math.sqrt(spectrum.sigma()[j]); // S⁻¹·√S
+            for (int i = 0; i < r; i++) {
+                columns[i * q + j] = intoB[i * held + j] * root;
+                rows[j * r + i] = intoA[j * r + i] * root;
+            }
+        }
+        ofB.fill(columns);
+        ofA.fill(rows);
+    }
+
     /**
      * The second streaming pass: writes factors whose product is the best rank-q approximation of
      * B·A, with √σ on both sides. Elements past rank q of a wider output are left as they are.
@@ -182,13 +203,7 @@ public final class ModuleSpectrum {
         try (var scratch = new Scratch()) {
             Matrix p = scratch.matrix(r, q);
             Matrix g = scratch.matrix(q, r);
-            for (int j = 0; j < q; j++) {
-                double root = 1 / Math.sqrt(spectrum.sigma()[j]); // S⁻¹·√S
-                for (int i = 0; i < r; i++) {
-                    p.set(i, j, intoB[i * held + j] * root);
-                    g.set(j, i, intoA[j * r + i] * root);
-                }
-            }
+            fillProjections(q, p, g);
             var loss = new RoundingLoss(kernel, q, scratch);
             FactorTiles.overRows(
                     b,

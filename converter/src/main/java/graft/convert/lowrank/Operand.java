@@ -9,10 +9,10 @@ public interface Operand {
     int columns();
 
     /**
-     * Widens {@code count} elements of one row, from {@code column}, into {@code into} from index
-     * {@code at}.
+     * Widens a block into {@code into}, its first element at index {@code at} and its rows {@code
+     * stride} elements apart.
      *
-     * @param scratch of at least {@code count} elements, overwritten
+     * @param scratch of at least as many elements as the block has, overwritten
      */
-    void read(int row, int column, int count, float[] scratch, double[] into, int at);
+    void read(Block block, float[] scratch, double[] into, int at, int stride);
 }

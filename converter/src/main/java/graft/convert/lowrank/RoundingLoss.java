@@ -46,40 +46,31 @@ final class RoundingLoss {
         };
     }
 
-    /** A tile of B: {@code rows} rows of the exact and of the rounded factor. */
-    void addB(Matrix exact, Matrix rounded, int rows) {
-        subtract(rounded, exact);
-        kernel.multiply(true, false, q, q, rows, rounded, rounded, 1, errorB);
-        kernel.multiply(true, false, q, q, rows, exact, rounded, 1, crossB);
+    /** A tile of B: {@code rows} rows of the factor before and after rounding. */
+    void addB(Matrix exact, Matrix rounded, Matrix error, int rows) {
+        kernel.multiply(true, false, q, q, rows, error, error, 1, errorB);
+        kernel.multiply(true, false, q, q, rows, exact, error, 1, crossB);
         kernel.multiply(true, false, q, q, rows, exact, exact, 1, exactB);
     }
 
-    /** A tile of A: {@code columns} columns of the exact and of the rounded factor. */
-    void addA(Matrix exact, Matrix rounded, int columns) {
+    /** A tile of A: {@code columns} columns of them. */
+    void addA(Matrix exact, Matrix rounded, Matrix error, int columns) {
         kernel.multiply(false, true, q, q, columns, rounded, rounded, 1, roundedA);
-        subtract(exact, rounded); // −E_A
-        kernel.multiply(false, true, q, q, columns, exact, exact, 1, errorA);
-        kernel.multiply(false, true, q, q, columns, exact, rounded, 1, crossA); // −E_A·Âᵀ
-    }
-
-    private static void subtract(Matrix from, Matrix what) {
-        double[] values = from.toArray();
-        double[] others = what.toArray();
-        for (int i = 0; i < values.length; i++) {
-            values[i] -= others[i];
-        }
-        from.fill(values);
+        kernel.multiply(false, true, q, q, columns, error, error, 1, errorA);
+        kernel.multiply(false, true, q, q, columns, error, rounded, 1, crossA);
     }
 
     double norm() {
-        double sum = dot(errorB, roundedA) - 2 * dot(crossB, crossA) + dot(exactB, errorA);
+        double sum = dot(errorB, roundedA) + 2 * dot(crossB, crossA) + dot(exactB, errorA);
         return Math.sqrt(Math.max(0, sum));
     }
 
-    private double dot(Matrix x, Matrix y) {
+    private static double dot(Matrix x, Matrix y) {
+        double[] left = x.toArray();
+        double[] right = y.toArray();
         double sum = 0;
-        for (int i = 0; i < q * q; i++) {
-            sum += x.values().get(i) * y.values().get(i);
+        for (int i = 0; i < left.length; i++) {
+            sum += left[i] * right[i];
         }
         return sum;
     }

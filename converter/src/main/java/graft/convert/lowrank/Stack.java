@@ -42,23 +42,24 @@ public record Stack(List<Operand> parts, boolean sideBySide) implements Operand 
     }
 
     @Override
-    public void read(int row, int column, int count, float[] scratch, double[] into, int at) {
+    public void read(Block block, float[] scratch, double[] into, int at, int stride) {
+        int wanted = sideBySide ? block.column() : block.row();
+        int end = wanted + (sideBySide ? block.columns() : block.rows());
         int begin = 0;
         for (Operand part : parts) {
-            if (sideBySide) {
-                int from = Math.max(column, begin);
-                int to = Math.min(column + count, begin + part.columns());
-                if (from < to) {
-                    part.read(row, from - begin, to - from, scratch, into, at + from - column);
-                }
-                begin += part.columns();
-            } else {
-                if (row >= begin && row < begin + part.rows()) {
-                    part.read(row - begin, column, count, scratch, into, at);
-                    return;
-                }
-                begin += part.rows();
+            int length = sideBySide ? part.columns() : part.rows();
+            int from = Math.max(wanted, begin);
+            int to = Math.min(end, begin + length);
+            if (from < to) {
+                Block piece =
+                        sideBySide
+                                ? new Block(block.row(), block.rows(), from - begin, to - from)
+                                : new Block(
+                                        from - begin, to - from, block.column(), block.columns());
+                int skipped = (from - wanted) * (sideBySide ? 1 : stride);
+                part.read(piece, scratch, into, at + skipped, stride);
             }
+            begin += length;
         }
     }
 }

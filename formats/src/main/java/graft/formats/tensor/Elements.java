@@ -28,15 +28,11 @@ public final class Elements {
             DType type, MemorySegment bytes, long first, float[] into, int at, int count) {
         switch (type) {
             case F16, BF16 -> {
-                short[] chunk = new short[Math.min(CHUNK, count)];
-                for (int done = 0; done < count; done += chunk.length) {
-                    int length = Math.min(chunk.length, count - done);
-                    MemorySegment.copy(bytes, Layouts.I16, 2 * (first + done), chunk, 0, length);
-                    if (type == DType.F16) {
-                        widenHalf(chunk, into, at + done, length);
-                    } else {
-                        widenBrain(chunk, into, at + done, length);
-                    }
+                var halves = new Halves(type, Math.min(CHUNK, count));
+                for (int done = 0; done < count; done += CHUNK) {
+                    int length = Math.min(CHUNK, count - done);
+                    halves.gather(bytes, first + done, 0, length);
+                    halves.widen(into, at + done, length);
                 }
             }
             case F32 -> MemorySegment.copy(bytes, Layouts.F32, 4 * first, into, at, count);
@@ -46,6 +42,43 @@ public final class Elements {
                 }
             }
             default -> throw notComputable(type);
+        }
+    }
+
+    /**
+     * Widens {@code rows} times {@code count} elements, which begin at {@code first} and every
+     * {@code stride} after it, into {@code into} without gaps.
+     *
+     * @throws IllegalArgumentException if the type is not {@linkplain DType#isComputable
+     *     computable}
+     */
+    public static void widen(
+            DType type,
+            MemorySegment bytes,
+            long first,
+            long stride,
+            float[] into,
+            int rows,
+            int count) {
+        if (stride == count) {
+            widen(type, bytes, first, into, 0, rows * count);
+            return;
+        }
+        boolean isHalf = type == DType.F16 || type == DType.BF16;
+        if (!isHalf || count > CHUNK) {
+            for (int i = 0; i < rows; i++) {
+                widen(type, bytes, first + i * stride, into, i * count, count);
+            }
+            return;
+        }
+        int together = CHUNK / Math.max(1, count); // rows may be short, and loops like to run
+        var halves = new Halves(type, CHUNK);
+        for (int done = 0; done < rows; done += together) {
+            int some = Math.min(together, rows - done);
+            for (int i = 0; i < some; i++) {
+                halves.gather(bytes, first + (done + i) * stride, i * count, count);
+            }
+            halves.widen(into, done * count, some * count);
         }
     }
 
@@ -81,15 +114,48 @@ public final class Elements {
         }
     }
 
+    /** Half-precision elements on their way. */
+    private static final class Halves {
+        private final short[] chunk;
+        private final int[] bits; // of float32, for BF16
+
+        Halves(DType type, int most) {
+            this.chunk = new short[most];
+            this.bits = new int[type == DType.BF16 ? most : 0];
+        }
+
+        void gather(MemorySegment bytes, long first, int at, int count) {
+            MemorySegment.copy(bytes, Layouts.I16, 2 * first, chunk, at, count);
+        }
+
+        void widen(float[] into, int at, int count) {
+            if (bits.length == 0) {
+                widenHalf(chunk, into, at, count);
+                return;
+            }
+            extend(chunk, bits, count);
+            shift(bits, count);
+            var from = MemorySegment.ofArray(bits);
+            MemorySegment.copy(from, 0, MemorySegment.ofArray(into), 4L * at, 4L * count);
+        }
+    }
+
     private static void widenHalf(short[] from, float[] into, int at, int count) {
         for (int i = 0; i < count; i++) {
             into[at + i] = Float.float16ToFloat(from[i]);
         }
     }
 
-    private static void widenBrain(short[] from, float[] into, int at, int count) {
+    // two loops, and no intBitsToFloat: so HotSpot vectorises both
+    private static void extend(short[] from, int[] into, int count) {
         for (int i = 0; i < count; i++) {
-            into[at + i] = Float.intBitsToFloat(from[i] << 16);
+            into[i] = from[i];
+        }
+    }
+
+    private static void shift(int[] bits, int count) {
+        for (int i = 0; i < count; i++) {
+            bits[i] <<= 16;
         }
     }
 
