@@ -89,7 +89,10 @@ final class PackedCache {
         digest.update(Files.readAllBytes(graph));
         List<Path> data;
         try (var files = Files.list(graph.resolveSibling("."))) {
-            data = files.filter(f -> f.toString().endsWith(".data")).sorted().toList();
+            data =
+                    files.filter(f -> f.toString().matches(".*\\.(data|safetensors)"))
+                            .sorted()
+                            .toList();
         }
         for (Path file : data) {
             digest.update(file.getFileName().toString().getBytes(StandardCharsets.UTF_8));

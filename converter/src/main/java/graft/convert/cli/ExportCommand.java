@@ -49,6 +49,12 @@ final class ExportCommand implements Callable<Integer> {
         peft
     }
 
+    /** Files that hold a shared base. */
+    enum Data {
+        onnx,
+        safetensors
+    }
+
     /** Types of stored weights and of slots. */
     enum Type {
         f32(DType.F32),
@@ -129,6 +135,15 @@ final class ExportCommand implements Callable<Integer> {
                     "Type that matrices are stored as; computing is float32 (default: the graph's own).")
     @Nullable Type storage;
 
+    @Option(
+            names = "--data",
+            paramLabel = "onnx|safetensors",
+            description = {
+                "Where shared and slots keep the base: in a file for ONNX Runtime alone (default), or in the",
+                "checkpoint's own safetensors files, copied beside the graphs."
+            })
+    Data data = Data.onnx;
+
     @Option(names = "--dry-run", description = "Only tell which initializer holds which tensor.")
     boolean dryRun;
 
@@ -167,6 +182,16 @@ final class ExportCommand implements Callable<Integer> {
                     "--slot-dtype f16: ONNX Runtime 1.23 to 1.29 crashes on such slots",
                     "use bf16 or f32");
         }
+        if (data == Data.safetensors && mode != Mode.shared && mode != Mode.slots) {
+            throw new UsageException(
+                    "--data safetensors, but --mode %s shares no base".formatted(mode),
+                    "use --mode shared or --mode slots");
+        }
+        if (data == Data.safetensors && storage != null) {
+            throw new UsageException(
+                    "--data safetensors and --dtype exclude each other",
+                    "the checkpoint's files have the type that they have");
+        }
         if (timeoutSeconds < 1) {
             throw new UsageException(
                     "--verify-timeout %d is no time".formatted(timeoutSeconds),
@@ -193,7 +218,8 @@ final class ExportCommand implements Callable<Integer> {
                 new ExportRequest.Form(
                         Optional.ofNullable(storage).map(type -> type.dtype),
                         profile,
-                        slotType.dtype),
+                        slotType.dtype,
+                        data == Data.safetensors),
                 noVerify ? Optional.empty() : Optional.of(Duration.ofSeconds(timeoutSeconds)),
                 folder,
                 force,

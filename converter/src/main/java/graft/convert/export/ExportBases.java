@@ -179,6 +179,26 @@ final class ExportBases implements AutoCloseable {
         return List.copyOf(groups.values());
     }
 
+    /**
+     * Writes the data that tasks share, those of one group.
+     *
+     * @throws ConversionException.BaseMismatch if the checkpoint's files shall be that data, and
+     *     there is no checkpoint, or none of safetensors
+     */
+    void sharedBase(ExportTask task, Path folder) throws IOException {
+        if (!request.form().fromCheckpoint()) {
+            export().sharedBase(folder);
+        } else if (base(task) instanceof Checkpoint checkpoint) {
+            try (var data = CheckpointData.open(checkpoint, graph.opset())) {
+                export().sharedBase(folder, Optional.of(data));
+            }
+        } else {
+            throw new ConversionException.BaseMismatch(
+                    "--data safetensors, but no checkpoint for graphs to point into",
+                    "name it with --base");
+        }
+    }
+
     /** Graph and checkpoints, for the ledger. */
     List<Ledger.Input> inputs() {
         return inputs;

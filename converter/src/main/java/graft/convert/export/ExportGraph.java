@@ -36,7 +36,7 @@ public final class ExportGraph {
     private final OnnxModel graph;
     private final GraphBinding binding;
     private final Optional<DType> storage;
-    private final Map<String, TensorProto> base = new TreeMap<>();
+    private final Map<String, SharedTensor> base = new TreeMap<>();
     private final Map<String, ExportPlan.Target> baseChanges = new TreeMap<>();
     private final Map<String, ExportPlan.Bias> baseBiases = new TreeMap<>();
 
@@ -111,7 +111,7 @@ public final class ExportGraph {
     /** Writes the graph as it is, over the data of {@link #sharedBase}; for what has no changes. */
     GraphEditor overBase() {
         var editor = new GraphEditor(graph);
-        base.forEach((name, tensor) -> putStored(editor, name, tensor));
+        base.forEach((name, shared) -> shared.add(editor, name, typeNumber(name)));
         return editor;
     }
 
@@ -140,14 +140,38 @@ public final class ExportGraph {
 
     /** Writes the data that all tasks of a folder share, once, before the first {@link #shared}. */
     public void sharedBase(Path folder) throws IOException {
+        sharedBase(folder, Optional.empty());
+    }
+
+    /**
+     * As {@link #sharedBase(Path)}, with what lies in the files of a checkpoint read from there.
+     *
+     * @param data of the checkpoint that is built on
+     */
+    void sharedBase(Path folder, Optional<CheckpointData> data) throws IOException {
         base.clear();
-        try (var out = ExternalDataWriter.create(folder.resolve(BASE_DATA))) {
+        Path file = folder.resolve(BASE_DATA);
+        try (var out = ExternalDataWriter.create(file)) {
             for (TensorInfo info : graph.tensors()) {
                 try (Arena arena = Arena.ofConfined()) {
-                    TensorInfo stored = stored(info);
                     MemorySegment bytes = baseBytes(info.name(), arena);
-                    base.put(info.name(), out.add(stored, cast(info, bytes, stored, arena)));
+                    Optional<SharedTensor> found =
+                            data.isPresent()
+                                    ? data.get().find(info, bytes, binding.held(info.name()), arena)
+                                    : Optional.empty();
+                    if (found.isEmpty()) {
+                        TensorInfo stored = stored(info);
+                        MemorySegment cast = cast(info, bytes, stored, arena);
+                        found = Optional.of(SharedTensor.straight(out.add(stored, cast)));
+                    }
+                    base.put(info.name(), found.get());
                 }
+            }
+        }
+        if (data.isPresent()) {
+            data.get().copyUsed(folder);
+            if (Files.size(file) == 0) {
+                Files.delete(file);
             }
         }
     }
@@ -241,10 +265,8 @@ public final class ExportGraph {
     private boolean computeOverBase(
             GraphEditor editor, ExternalDataWriter out, ExportPlan.Target target)
             throws IOException {
-        TensorProto shared = base.get(target.before().name());
-        if (shared == null
-                || shared.getDataLocation() != TensorProto.DataLocation.EXTERNAL
-                || target.isReshaped()) {
+        SharedTensor shared = base.get(target.before().name());
+        if (shared == null || !shared.isExternal() || target.isReshaped()) {
             return false;
         }
         TensorInfo stored = stored(target.before());
@@ -253,9 +275,9 @@ public final class ExportGraph {
         if (sparse && SparseInitializer.bytes(target, stored.dtype()) < stored.bytes()) {
             scatter(editor, out, target, shared, stored);
         } else if (LowRankInitializer.fits(target, baseChanges)) {
-            TensorProto base = renamed(shared, "graft/base/" + target.before().name());
+            String value = baseValue(editor, target, shared, DType.F32);
             try (Arena arena = Arena.ofConfined()) {
-                new LowRankInitializer(target, arena).add(editor, out, base);
+                new LowRankInitializer(target, arena).add(editor, out, value);
             }
         } else {
             return false;
@@ -268,7 +290,7 @@ public final class ExportGraph {
             GraphEditor editor,
             ExternalDataWriter out,
             ExportPlan.Target target,
-            TensorProto shared,
+            SharedTensor shared,
             TensorInfo stored)
             throws IOException {
         String name = target.after().name();
@@ -279,13 +301,25 @@ public final class ExportGraph {
                     .add(
                             editor,
                             out,
-                            renamed(shared, "graft/base/" + target.before().name()),
+                            baseValue(editor, target, shared, stored.dtype()),
                             cast(target.before(), under, stored, arena),
                             cast ? "graft/stored/" + name : name);
         }
         if (cast) {
             castStored(editor, name, target.before().dtype());
         }
+    }
+
+    /** The shared value that a task's own is computed from. */
+    private static String baseValue(
+            GraphEditor editor, ExportPlan.Target target, SharedTensor shared, DType type) {
+        String name = "graft/base/" + target.before().name();
+        shared.add(editor, name, ExternalDataWriter.typeNumber(type));
+        return name;
+    }
+
+    private int typeNumber(String initializer) {
+        return ExternalDataWriter.typeNumber(graph.find(initializer).orElseThrow().dtype());
     }
 
     private static TensorProto renamed(TensorProto tensor, String name) {
@@ -318,8 +352,14 @@ public final class ExportGraph {
         editor.cast("graft/stored/" + name, name, ExternalDataWriter.typeNumber(type));
     }
 
+    /** Whether graphs compute an initializer from what the shared base holds of it. */
+    boolean isComputed(TensorInfo info) {
+        SharedTensor shared = base.get(info.name());
+        return shared != null && shared.isComputed(typeNumber(info.name()));
+    }
+
     /** Whether an initializer is stored in another type: vectors and scalars stay as they are. */
-    boolean isNarrowed(TensorInfo info) {
+    private boolean isNarrowed(TensorInfo info) {
         return storage.isPresent()
                 && info.dtype() == DType.F32
                 && storage.get() != DType.F32

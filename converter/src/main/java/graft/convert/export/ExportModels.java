@@ -126,7 +126,7 @@ public final class ExportModels {
                                                         ? DELTAS
                                                         : ADAPTERS));
                 bases.buildOn(group.getFirst());
-                bases.export().sharedBase(own);
+                bases.sharedBase(group.getFirst(), own);
                 for (ExportTask task : group) {
                     graph(task, own);
                 }
@@ -291,6 +291,9 @@ public final class ExportModels {
             options.put("mode", request.mode().name());
             options.put("verify", request.verify().isPresent());
             request.form().storage().ifPresent(type -> options.put("dtype", type.name()));
+            if (request.form().fromCheckpoint()) {
+                options.put("data", "safetensors");
+            }
             if (request.mode() == ExportRequest.Mode.slots) {
                 options.put("profile", request.form().profile().name());
                 options.put("slotType", request.form().slotType().name());

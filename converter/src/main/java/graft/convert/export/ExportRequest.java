@@ -51,10 +51,20 @@ public record ExportRequest(
      * @param storage type of stored matrices, if not the graph's own
      * @param profile names of slots
      * @param slotType type of slots: F32 or BF16
+     * @param fromCheckpoint whether a shared base is the checkpoint's own safetensors files, copied
+     *     beside the graphs; not with {@code storage}, nor in {@link Mode#merged}
      */
-    public record Form(Optional<DType> storage, SlotNames profile, DType slotType) {
+    public record Form(
+            Optional<DType> storage, SlotNames profile, DType slotType, boolean fromCheckpoint) {
         /** As in the graph, with PEFT's names. */
-        public static final Form DEFAULT = new Form(Optional.empty(), SlotNames.peft, DType.F32);
+        public static final Form DEFAULT =
+                new Form(Optional.empty(), SlotNames.peft, DType.F32, false);
+
+        public Form {
+            if (fromCheckpoint && storage.isPresent()) {
+                throw new IllegalArgumentException("a checkpoint's own files have their own type");
+            }
+        }
     }
 
     /**

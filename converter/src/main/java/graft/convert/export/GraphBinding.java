@@ -86,6 +86,11 @@ public final class GraphBinding {
         return byTensor.getOrDefault(tensor, List.of());
     }
 
+    /** Every tensor that an initializer holds. */
+    List<Binding> held(String initializer) {
+        return bindings.stream().filter(b -> b.initializer().equals(initializer)).toList();
+    }
+
     /**
      * The places where a tensor that the checkpoint lacks is tied to one that it has: nodes on the
      * path of {@code tensor} that read an initializer of another tensor.

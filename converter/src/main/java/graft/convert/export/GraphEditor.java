@@ -19,6 +19,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -33,7 +34,7 @@ final class GraphEditor {
     private final OnnxModel graph;
     private final Map<String, TensorProto> initializers = new HashMap<>();
     private final Map<String, TensorProto> extra = new TreeMap<>();
-    private final Map<String, NodeProto> first = new LinkedHashMap<>();
+    private final SequencedMap<String, NodeProto> first = new LinkedHashMap<>();
     private final List<NodeProto.Builder> nodes = new ArrayList<>();
     private final Map<Integer, List<NodeProto>> after = new HashMap<>();
     private final List<ValueInfoProto> inputs = new ArrayList<>();
@@ -52,6 +53,7 @@ final class GraphEditor {
 
     /** Puts another initializer in the place of the one of the same name, or adds one. */
     void put(TensorProto initializer) {
+        first.remove(initializer.getName());
         if (graph.find(initializer.getName()).isPresent()) {
             initializers.put(initializer.getName(), initializer);
         } else {
@@ -156,12 +158,12 @@ final class GraphEditor {
         }
         extra.values().stream().filter(t -> !first.containsKey(t.getName())).forEach(kept::add);
         edited.clearInitializer().addAllInitializer(kept);
-        List<NodeProto> all = new ArrayList<>(first.values());
+        List<NodeProto> all = new ArrayList<>();
         for (int i = 0; i < nodes.size(); i++) {
             all.add(nodes.get(i).build());
             all.addAll(after.getOrDefault(i, List.of()));
         }
-        edited.clearNode().addAllNode(all);
+        edited.clearNode().addAllNode(readOfFirst(all)).addAllNode(all);
         List<ValueInfoProto> required =
                 edited.getInputList().stream()
                         .filter(in ->
@@ -183,6 +185,21 @@ final class GraphEditor {
         try (OutputStream out = Files.newOutputStream(file)) {
             model.build().writeTo(out);
         }
+    }
+
+    /** Nodes that compute constants, without those whose results others have replaced. */
+    private List<NodeProto> readOfFirst(List<NodeProto> others) {
+        Set<String> read = new HashSet<>();
+        graph.proto().getGraph().getOutputList().forEach(output -> read.add(output.getName()));
+        addReads(others, read);
+        List<NodeProto> kept = new ArrayList<>();
+        for (NodeProto node : List.copyOf(first.sequencedValues()).reversed()) {
+            if (read.contains(node.getOutput(0))) {
+                kept.add(node);
+                read.addAll(node.getInputList());
+            }
+        }
+        return kept.reversed();
     }
 
     /** Initializers that no node reads any more, among them those the export left behind. */

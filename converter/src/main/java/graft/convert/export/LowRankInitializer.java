@@ -1,7 +1,6 @@
 package graft.convert.export;
 
 import graft.formats.onnx.ExternalDataWriter;
-import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
@@ -49,9 +48,9 @@ final class LowRankInitializer {
     /**
      * Adds nodes that write the target.
      *
-     * @param base the shared data, under a name of its own
+     * @param base value of the shared data, in float32
      */
-    void add(GraphEditor editor, ExternalDataWriter out, TensorProto base) throws IOException {
+    void add(GraphEditor editor, ExternalDataWriter out, String base) throws IOException {
         TensorChange.Factors factors = factors(target).orElseThrow();
         String name = target.after().name();
         boolean swapped = target.placed().getFirst().layout().isTransposed();
@@ -61,15 +60,9 @@ final class LowRankInitializer {
                 new TensorInfo("graft/right/" + name, DType.F32, shape(factors, swapped, false));
         put(editor, out, left, swapped ? factors.right() : factors.left(), swapped);
         put(editor, out, right, swapped ? factors.left() : factors.right(), swapped);
-        editor.put(base);
-        String from = base.getName();
-        if (base.getDataType() != TensorProto.DataType.FLOAT_VALUE) {
-            from = "graft/wide/" + name;
-            editor.cast(base.getName(), from, TensorProto.DataType.FLOAT_VALUE);
-        }
         String product = "graft/product/" + name;
         editor.first(editor.compute("MatMul", product, left.name(), right.name()));
-        editor.first(editor.compute("Add", name, from, product));
+        editor.first(editor.compute("Add", name, base, product));
     }
 
     private static Shape shape(TensorChange.Factors factors, boolean swapped, boolean first) {

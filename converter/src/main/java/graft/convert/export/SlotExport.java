@@ -62,7 +62,7 @@ final class SlotExport {
         Optional<SlotTable> existing = bases.slots();
         Optional<ExportSlots> made = Optional.empty();
         if (existing.isEmpty()) {
-            bases.export().sharedBase(folder);
+            bases.sharedBase(tasks.getFirst(), folder);
             var slots =
                     new ExportSlots(
                             bases.export(), request.form().profile(), request.form().slotType());

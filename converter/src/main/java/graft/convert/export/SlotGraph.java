@@ -210,8 +210,8 @@ final class SlotGraph {
             if (target.isCopy() || !target.isWhole()) {
                 throw noPlace(tensor, "the graph keeps it together with others");
             }
-            if (export.isNarrowed(before)) {
-                throw noPlace(tensor, "with --dtype it is stored in another type than it has");
+            if (export.isComputed(before)) {
+                throw noPlace(tensor, "it is stored in another type or layout than the graph's");
             }
             var slot =
                     new Slot(

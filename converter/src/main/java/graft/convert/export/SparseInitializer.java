@@ -57,13 +57,13 @@ final class SparseInitializer {
     /**
      * Adds nodes that write {@code output}.
      *
-     * @param base the shared data, under a name of its own
+     * @param base value of the shared data
      * @param under its bytes, in the type of the stored values
      */
     void add(
             GraphEditor editor,
             ExternalDataWriter out,
-            TensorProto base,
+            String base,
             MemorySegment under,
             String output)
             throws IOException {
@@ -79,7 +79,6 @@ final class SparseInitializer {
         MemorySegment gaps = Materialised.allocate(gapInfo, arena);
         MemorySegment all = Materialised.allocate(valueInfo, arena);
         code(positions, values, count, under, gaps, all);
-        editor.put(base);
         editor.put(out.add(gapInfo, gaps));
         editor.put(out.add(valueInfo, all));
         editor.put(integers("graft/axis", 0).build());
@@ -91,7 +90,7 @@ final class SparseInitializer {
         String index = "graft/index/" + name;
         editor.first(editor.compute("CumSum", index, wide, "graft/axis"));
         String flat = "graft/flattened/" + name;
-        editor.first(editor.compute("Reshape", flat, base.getName(), "graft/flat"));
+        editor.first(editor.compute("Reshape", flat, base, "graft/flat"));
         String laid = "graft/laid/" + name;
         editor.first(
                 editor.compute("ScatterElements", laid, flat, index, valueInfo.name())

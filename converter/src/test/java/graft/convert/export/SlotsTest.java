@@ -54,7 +54,7 @@ class SlotsTest {
                                 Optional.empty(),
                                 Optional.of(family("base")),
                                 ExportRequest.Mode.slots,
-                                new ExportRequest.Form(Optional.empty(), profile, type),
+                                new ExportRequest.Form(Optional.empty(), profile, type, false),
                                 Optional.of(Duration.ofMinutes(5)),
                                 folder.resolve(out),
                                 false,

@@ -3,7 +3,6 @@ package graft.formats.onnx;
 import com.google.protobuf.ByteString;
 
 import graft.formats.io.FileWrites;
-import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorInfo;
@@ -24,7 +23,7 @@ public final class ExternalDataWriter implements AutoCloseable {
     private static final long ALIGNMENT = 4096;
 
     /** Smaller tensors stay in the graph: an alignment gap would cost more. */
-    private static final long SMALLEST = 1024;
+    public static final long SMALLEST = 1024;
 
     private final FileChannel channel;
     private final String location;
@@ -53,26 +52,18 @@ public final class ExternalDataWriter implements AutoCloseable {
         if (bytes.byteSize() != info.bytes()) {
             throw new IllegalArgumentException("%d bytes for %s".formatted(bytes.byteSize(), info));
         }
-        TensorProto.Builder tensor =
-                TensorProto.newBuilder()
-                        .setName(info.name())
-                        .setDataType(OnnxTypes.of(info.dtype()).getNumber());
-        Arrays.stream(info.shape().toArray()).forEach(tensor::addDims);
         if (info.bytes() < SMALLEST) {
+            TensorProto.Builder tensor =
+                    TensorProto.newBuilder()
+                            .setName(info.name())
+                            .setDataType(OnnxTypes.of(info.dtype()).getNumber());
+            Arrays.stream(info.shape().toArray()).forEach(tensor::addDims);
             return tensor.setRawData(ByteString.copyFrom(bytes.asByteBuffer())).build();
         }
         long offset = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         FileWrites.fully(channel, bytes, offset);
         end = offset + bytes.byteSize();
-        return tensor.setDataLocation(TensorProto.DataLocation.EXTERNAL)
-                .addExternalData(entry("location", location))
-                .addExternalData(entry("offset", Long.toString(offset)))
-                .addExternalData(entry("length", Long.toString(bytes.byteSize())))
-                .build();
-    }
-
-    private static StringStringEntryProto entry(String key, String value) {
-        return StringStringEntryProto.newBuilder().setKey(key).setValue(value).build();
+        return new ExternalFile(location, offset).initializer(info);
     }
 
     /** The number ONNX has for a type, as attributes and protobuf fields hold it. */
