@@ -10,7 +10,6 @@ import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Option;
 
-import java.util.Locale;
 import java.util.Optional;
 
 /** How a verb writes an adapter. */
@@ -26,9 +25,10 @@ final class AdapterOptions {
 
     @Option(
             names = "--dtype",
-            paramLabel = "F32|F16|BF16",
+            paramLabel = FloatTypes.LABEL,
+            converter = FloatTypes.class,
             description = "Type of the new factors; the source's if not given.")
-    @Nullable String dtype;
+    @Nullable DType dtype;
 
     @Option(
             names = "--min-rank",
@@ -49,13 +49,6 @@ final class AdapterOptions {
     Kernels.Choice kernel = Kernels.Choice.auto;
 
     AdapterCut.Policy policy(RankRule rule) {
-        return new AdapterCut.Policy(rule, profile, Optional.ofNullable(dtype).map(this::type));
-    }
-
-    private DType type(String name) {
-        return DType.of(name.toUpperCase(Locale.ROOT))
-                .filter(type -> type == DType.F32 || type == DType.F16 || type == DType.BF16)
-                .orElseThrow(() ->
-                        new UsageException("--dtype " + name, "--dtype takes F32, F16 or BF16"));
+        return new AdapterCut.Policy(rule, profile, Optional.ofNullable(dtype));
     }
 }

@@ -55,19 +55,6 @@ final class ExportCommand implements Callable<Integer> {
         safetensors
     }
 
-    /** Types of stored weights and of slots. */
-    enum Type {
-        f32(DType.F32),
-        f16(DType.F16),
-        bf16(DType.BF16);
-
-        private final DType dtype;
-
-        Type(DType dtype) {
-            this.dtype = dtype;
-        }
-    }
-
     @Mixin CommonOptions common = new CommonOptions();
 
     @Parameters(
@@ -124,16 +111,18 @@ final class ExportCommand implements Callable<Integer> {
 
     @Option(
             names = "--slot-dtype",
-            paramLabel = "f32|bf16",
-            description = "Type of slots (default f32).")
-    Type slotType = Type.f32;
+            paramLabel = "float32|bfloat16",
+            converter = FloatTypes.class,
+            description = "Type of slots (default float32).")
+    DType slotType = DType.F32;
 
     @Option(
             names = "--dtype",
-            paramLabel = "f32|f16|bf16",
+            paramLabel = FloatTypes.LABEL,
+            converter = FloatTypes.class,
             description =
                     "Type that matrices are stored as; computing is float32 (default: the graph's own).")
-    @Nullable Type storage;
+    @Nullable DType storage;
 
     @Option(
             names = "--data",
@@ -177,10 +166,10 @@ final class ExportCommand implements Callable<Integer> {
     }
 
     private void checkOptions() {
-        if (slotType == Type.f16) {
+        if (slotType == DType.F16) {
             throw new UsageException(
-                    "--slot-dtype f16: ONNX Runtime 1.23 to 1.29 crashes on such slots",
-                    "use bf16 or f32");
+                    "--slot-dtype float16: ONNX Runtime 1.23 to 1.29 crashes on such slots",
+                    "use bfloat16 or float32");
         }
         if (data == Data.safetensors && mode != Mode.shared && mode != Mode.slots) {
             throw new UsageException(
@@ -216,10 +205,7 @@ final class ExportCommand implements Callable<Integer> {
                     case slots -> ExportRequest.Mode.slots;
                 },
                 new ExportRequest.Form(
-                        Optional.ofNullable(storage).map(type -> type.dtype),
-                        profile,
-                        slotType.dtype,
-                        data == Data.safetensors),
+                        Optional.ofNullable(storage), profile, slotType, data == Data.safetensors),
                 noVerify ? Optional.empty() : Optional.of(Duration.ofSeconds(timeoutSeconds)),
                 folder,
                 force,

@@ -18,19 +18,6 @@ import java.util.stream.Collectors;
 
 /** How fine-tunes are merged, for {@code merge}, {@code convert} and {@code sweep}. */
 final class MergeOptionGroup {
-    /** Types by the names that Hub users know. */
-    enum Precision {
-        float32(DType.F32),
-        float16(DType.F16),
-        bfloat16(DType.BF16);
-
-        private final DType dtype;
-
-        Precision(DType dtype) {
-            this.dtype = dtype;
-        }
-    }
-
     @Option(
             names = "--method",
             paramLabel = "NAME",
@@ -84,13 +71,14 @@ final class MergeOptionGroup {
 
     @Option(
             names = "--dtype",
-            paramLabel = "float32|float16|bfloat16",
+            paramLabel = FloatTypes.LABEL,
+            converter = FloatTypes.class,
             description = "Type of the merged tensors; default the base's.")
-    @Nullable Precision dtype;
+    @Nullable DType dtype;
 
     /** Type of the merged tensors, if it is not the base's. */
     Optional<DType> dtype() {
-        return Optional.ofNullable(dtype).map(type -> type.dtype);
+        return Optional.ofNullable(dtype);
     }
 
     /**

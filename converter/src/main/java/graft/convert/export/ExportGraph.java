@@ -60,7 +60,7 @@ public final class ExportGraph {
         this.storage = storage;
         this.binding = GraphBinding.bind(graph, checkpoint);
         if (storage.equals(Optional.of(DType.BF16))) {
-            requireOpset(LOWEST_BF16_OPSET, "storing bfloat16", "--dtype f16 or f32");
+            requireOpset(LOWEST_BF16_OPSET, "storing bfloat16", "--dtype float16 or float32");
         }
     }
 

@@ -174,7 +174,7 @@ public final class AdapterCut {
             throw new ConversionException.CheckFailed(
                     "tolerance %s is finer than what %s stores (%.2g)"
                             .formatted(error, type, rounding),
-                    "store a wider type (--dtype F32) or allow more");
+                    "store a wider type (--dtype float32) or allow more");
         }
         double left = Math.sqrt((error - rounding) * (error + rounding));
         return new RankRule.Tolerance(left).choose(spectrum.spectrum());
@@ -344,7 +344,8 @@ public final class AdapterCut {
                                 .formatted(module.name(), reduced.relativeError(), error),
                         reduced.truncationError() > error
                                 ? "it needs a higher rank than --max-rank allows"
-                                : "storing %s rounds too much; use --dtype F32".formatted(type));
+                                : "storing %s rounds too much; use --dtype float32"
+                                        .formatted(type));
             }
             return record(item, reduced.roundingError());
         }
