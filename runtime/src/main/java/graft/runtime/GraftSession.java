@@ -45,7 +45,7 @@ public final class GraftSession implements AutoCloseable {
     }
 
     /**
-     * Lists what is in a folder; nothing is loaded before it is run.
+     * Loads ONNX Runtime and lists what is in a folder; no graph is loaded before it is run.
      *
      * @param folder that {@code graft export} or {@code graft convert} wrote
      * @throws java.nio.file.NoSuchFileException if there is no such folder, or no graph in it
@@ -56,7 +56,9 @@ public final class GraftSession implements AutoCloseable {
 
     /** As {@link #open(Path)}, with settings for all sessions. */
     public static GraftSession open(Path folder, SessionSettings settings) throws IOException {
-        return new GraftSession(Bundle.of(folder), settings);
+        Bundle bundle = Bundle.of(folder);
+        Environments.get(); // before the caller asks for it, to make tensors
+        return new GraftSession(bundle, settings);
     }
 
     /** Names of the tasks, sorted. */

@@ -51,10 +51,10 @@ public record SessionSettings(int threads, Optional<Path> cache) {
      * @throws IOException if it cannot be loaded into this process, or the cache cannot be written
      */
     public OrtSession create(Path graph) throws IOException, OrtException {
-        CommandLineLimit.check();
+        OrtEnvironment environment = Environments.get();
         Path file = cache.isPresent() ? new PackedCache(cache.get(), this).packed(graph) : graph;
         try (var options = options()) {
-            return OrtEnvironment.getEnvironment().createSession(file.toString(), options);
+            return environment.createSession(file.toString(), options);
         }
     }
 

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -226,6 +227,43 @@ class GraftSessionTest {
             assertThat(entries.map(e -> e.getFileName().toString()))
                     .hasSize(2)
                     .noneMatch(name -> name.startsWith("."));
+        }
+    }
+
+    /** ONNX Runtime 1.29 would crash above 3,900 bytes. */
+    @Test
+    void longCommandLinesDoNoHarm() throws Exception {
+        for (int length : new int[] {4_000, 100_000}) {
+            var builder =
+                    new ProcessBuilder(
+                            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                            "--enable-native-access=ALL-UNNAMED",
+                            "-XX:-CreateCoredumpOnCrash",
+                            "-XX:ErrorFile=" + folder.resolve("crash.log"),
+                            "-Dgraft.testdata=" + System.getProperty("graft.testdata"),
+                            "-Dpadding=" + "x".repeat(length),
+                            OneTask.class.getName(),
+                            folder.resolve("slots").toString());
+            builder.environment().put("CLASSPATH", System.getProperty("java.class.path"));
+            builder.redirectErrorStream(true);
+            Process process = builder.start();
+            String printed =
+                    new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(process.waitFor()).as(printed).isZero();
+            assertThat(printed).contains("logits of " + TASKS);
+        }
+    }
+
+    /** A process of its own. */
+    static final class OneTask {
+        public static void main(String[] arguments) throws Exception {
+            try (var session = GraftSession.open(Path.of(arguments[0]))) {
+                Map<String, OnnxTensor> inputs = inputs(session, 2, 5);
+                for (String task : session.tasks()) {
+                    run(session, task, inputs);
+                }
+                System.out.println("logits of " + session.tasks());
+            }
         }
     }
 
