@@ -81,15 +81,30 @@ final class TileMerge {
                 join(first, vectors, merged, count);
                 for (int i = 0; i < count; i++) {
                     base[i] = (float) (base[i] + merged[i]);
-                    if (!Float.isFinite(Elements.round(type, base[i]))) {
-                        throw notFinite(first + i, base[i]);
-                    }
                 }
+                checkFinite(type, first, base, count);
                 Elements.narrow(type, base, 0, tile, 0, count);
                 out.write(
                         item.info().name(),
                         first * type.bytes(),
                         tile.asSlice(0, (long) count * type.bytes()));
+            }
+        }
+    }
+
+    /** As the type stores them; rounding keeps their order, so the largest tells of all. */
+    private void checkFinite(DType type, long first, float[] values, int count)
+            throws ConversionException {
+        float largest = 0;
+        for (int i = 0; i < count; i++) {
+            largest = Math.max(largest, Math.abs(values[i])); // NaN if one is
+        }
+        if (Float.isFinite(Elements.round(type, largest))) {
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            if (!Float.isFinite(Elements.round(type, values[i]))) {
+                throw notFinite(first + i, values[i]);
             }
         }
     }
