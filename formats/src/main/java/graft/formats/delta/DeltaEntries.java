@@ -28,7 +28,6 @@ public final class DeltaEntries {
     private final long elements;
     private final long rowLength;
     private final long signs; // byte of the values at which sign bits begin
-    private final float[] one = new float[1];
     private long seen;
     private long position = -1;
     private int integer;
@@ -130,8 +129,7 @@ public final class DeltaEntries {
     }
 
     private float stored(DType type, long ordinal) {
-        Elements.widen(type, values, ordinal, one, 0, 1);
-        return one[0];
+        return Elements.get(type, values, ordinal);
     }
 
     private float signed(long ordinal, float scale) {

@@ -2,12 +2,15 @@ package graft.formats.delta;
 
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
+import graft.formats.io.Layouts;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Reads coded positions, checking every step. Not thread-safe. */
 final class IndexDecoder {
+    private static final int WORD = 57; // bits in eight bytes, wherever they begin
+
     private final FileSpot spot;
     private final SparseTensor tensor;
     private final MemorySegment index;
@@ -63,6 +66,20 @@ final class IndexDecoder {
     }
 
     private long rice() throws MalformedFileException {
+        if ((at >> 3) + Long.BYTES <= index.byteSize()) {
+            long word = index.get(Layouts.I64, at >> 3) >>> (at & 7); // 57 bits or more
+            int ones = Long.numberOfTrailingZeros(~word);
+            int length = ones + 1 + tensor.parameter();
+            if (length <= WORD && ones <= elements >> tensor.parameter()) {
+                at += length;
+                long low = word >>> ones + 1 & (1L << tensor.parameter()) - 1;
+                return ((long) ones << tensor.parameter()) + low;
+            }
+        }
+        return riceByBits();
+    }
+
+    private long riceByBits() throws MalformedFileException {
         long quotient = 0;
         while (bit() == 1) {
             quotient++;

@@ -8,6 +8,8 @@ import java.io.OutputStream;
  * thread-safe.
  */
 final class IndexEncoder {
+    private static final int UNARY = 48; // ones written at once
+
     private final IndexCodec codec;
     private final int parameter;
     private final long elements;
@@ -45,12 +47,17 @@ final class IndexEncoder {
                 out.write((int) (gap >> 8));
             }
             case RICE -> {
-                for (long ones = gap >> parameter; ones > 0; ones--) {
-                    bits.write(1);
+                long ones = gap >> parameter;
+                for (; ones >= UNARY; ones -= UNARY) {
+                    bits.write((1L << UNARY) - 1, UNARY);
                 }
-                bits.write(0);
-                for (int i = 0; i < parameter; i++) {
-                    bits.write((int) (gap >> i) & 1);
+                long low = gap & (1L << parameter) - 1;
+                int unary = (int) ones + 1; // with the zero that ends it
+                if (unary + parameter <= BitOutput.MOST) {
+                    bits.write(low << unary | (1L << ones) - 1, unary + parameter);
+                } else {
+                    bits.write((1L << ones) - 1, unary);
+                    bits.write(low, parameter);
                 }
             }
         }

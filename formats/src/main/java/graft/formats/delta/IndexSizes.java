@@ -10,7 +10,11 @@ public final class IndexSizes {
      */
     private static final int PARAMETERS = 28;
 
+    /** Gaps below are only counted until somebody asks: nearly all are. */
+    private static final int SHORT = 4096;
+
     private final long elements;
+    private final int[] gaps = new int[SHORT];
     private final long[] quotients = new long[PARAMETERS];
     private long previous = -1;
     private long count;
@@ -29,10 +33,27 @@ public final class IndexSizes {
         long gap = index - previous - 1;
         previous = index;
         count++;
-        u8 += 1 + gap / 255;
-        u16 += 2 * (1 + gap / 65535);
+        if (gap >= SHORT) {
+            add(gap, 1);
+        } else if (++gaps[(int) gap] == Integer.MAX_VALUE) {
+            addShort();
+        }
+    }
+
+    private void add(long gap, long times) {
+        u8 += times * (1 + gap / 255);
+        u16 += times * 2 * (1 + gap / 65535);
         for (int k = 0; k < PARAMETERS; k++) {
-            quotients[k] += gap >> k;
+            quotients[k] += times * (gap >> k);
+        }
+    }
+
+    private void addShort() {
+        for (int gap = 0; gap < SHORT; gap++) {
+            if (gaps[gap] > 0) {
+                add(gap, gaps[gap]);
+                gaps[gap] = 0;
+            }
         }
     }
 
@@ -52,6 +73,7 @@ public final class IndexSizes {
         if (count == elements) {
             return new Choice(IndexCodec.DENSE, 0, 0);
         }
+        addShort();
         var best = new Choice(IndexCodec.BITMAP, 0, (elements + 7) / 8);
         best = better(best, new Choice(IndexCodec.U8_GAP, 0, u8));
         best = better(best, new Choice(IndexCodec.U16_GAP, 0, u16));

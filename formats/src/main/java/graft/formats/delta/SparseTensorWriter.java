@@ -5,7 +5,6 @@ import graft.formats.io.Layouts;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 
-import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
@@ -24,26 +23,21 @@ public final class SparseTensorWriter implements AutoCloseable {
 
     private final SparseTensor plan;
     private final FileChannel channel;
-    private final Region indexBytes;
-    private final Region valueBytes;
-    private final OutputStream indexOut;
-    private final OutputStream valueOut;
+    private final Region indexOut;
+    private final Region valueOut;
     private final IndexEncoder index;
     private final BitOutput signs;
     private final IntegerEncoder integers;
     private final float[] group = new float[ValueCodec.INT4_GROUP];
     private final MemorySegment one = MemorySegment.ofArray(new byte[8]);
-    private final float[] value = new float[1];
     private int grouped;
     private long count;
 
     private SparseTensorWriter(SparseTensor plan, FileChannel channel) {
         this.plan = plan;
         this.channel = channel;
-        this.indexBytes = new Region(0);
-        this.valueBytes = new Region(plan.indexBytes());
-        this.indexOut = new BufferedOutputStream(indexBytes, BUFFER_BYTES);
-        this.valueOut = new BufferedOutputStream(valueBytes, BUFFER_BYTES);
+        this.indexOut = new Region(0);
+        this.valueOut = new Region(plan.indexBytes());
         this.index = new IndexEncoder(plan, indexOut);
         this.signs = new BitOutput(valueOut);
         this.integers = new IntegerEncoder(valueOut, plan.values() == ValueCodec.DITHER);
@@ -99,9 +93,10 @@ public final class SparseTensorWriter implements AutoCloseable {
     }
 
     private void store(DType type, float stored) throws IOException {
-        value[0] = stored;
-        Elements.narrow(type, value, 0, one, 0, 1);
-        valueOut.write((byte[]) one.heapBase().orElseThrow(), 0, type.bytes());
+        long bits = Elements.bits(type, stored);
+        for (int i = 0; i < type.bytes(); i++) {
+            valueOut.write((int) (bits >>> 8 * i) & 0xff);
+        }
     }
 
     private void flushGroup() throws IOException {
@@ -159,12 +154,12 @@ public final class SparseTensorWriter implements AutoCloseable {
                             plan.parameter(),
                             0,
                             plan.values(),
-                            valueBytes.at,
+                            valueOut.at,
                             plan.scale());
         }
         if (count != plan.count()
-                || indexBytes.at != plan.indexBytes()
-                || valueBytes.at - plan.indexBytes() != plan.valueBytes()) {
+                || indexOut.at != plan.indexBytes()
+                || valueOut.at - plan.indexBytes() != plan.valueBytes()) {
             throw new IllegalStateException(
                     "%s: not the entries that were planned".formatted(plan.info().name()));
         }
@@ -176,9 +171,11 @@ public final class SparseTensorWriter implements AutoCloseable {
         channel.close();
     }
 
-    /** From a byte of the part on. */
+    /** From a byte of the part on; a buffer without the lock that the JDK's takes per byte. */
     private final class Region extends OutputStream {
-        private long at;
+        private final byte[] buffer = new byte[BUFFER_BYTES];
+        private int held;
+        private long at; // of the byte after those that are flushed
 
         Region(long start) {
             this.at = start;
@@ -186,13 +183,24 @@ public final class SparseTensorWriter implements AutoCloseable {
 
         @Override
         public void write(int value) throws IOException {
-            write(new byte[] {(byte) value}, 0, 1);
+            if (held == buffer.length) {
+                flush();
+            }
+            buffer[held++] = (byte) value;
         }
 
         @Override
         public void write(byte[] bytes, int offset, int length) throws IOException {
-            FileWrites.fully(channel, ByteBuffer.wrap(bytes, offset, length), at);
-            at += length;
+            for (int i = 0; i < length; i++) {
+                write(bytes[offset + i]);
+            }
+        }
+
+        @Override
+        public void flush() throws IOException {
+            FileWrites.fully(channel, ByteBuffer.wrap(buffer, 0, held), at);
+            at += held;
+            held = 0;
         }
     }
 }
