@@ -9,7 +9,7 @@ import graft.convert.ledger.TensorRecord;
 import graft.convert.lowrank.RankRule;
 import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeRequest;
-import graft.convert.plan.Inputs;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Journal;
 import graft.convert.plan.Workers;
 import graft.convert.reduce.ReduceAdapter;
@@ -163,6 +163,32 @@ public final class ConvertModels {
             Path folder,
             Workers workers)
             throws IOException {
+        try (var hashes = new InputHashes()) {
+            hashInputs(request, tasks, hashes);
+            return fill(request, tasks, fineTunes, notes, folder, workers, hashes);
+        }
+    }
+
+    private static void hashInputs(ConvertRequest request, List<Task> tasks, InputHashes hashes)
+            throws IOException {
+        try (var base = Checkpoint.open(request.base())) {
+            hashes.add("base", request.baseSource(), base.files());
+        }
+        for (Task task : tasks) {
+            String role = task.isAdapter() ? "adapter" : "fine-tune";
+            hashes.add(role, task.source().source(), files(task));
+        }
+    }
+
+    private static Ledger fill(
+            ConvertRequest request,
+            List<Task> tasks,
+            List<Task> fineTunes,
+            List<String> notes,
+            Path folder,
+            Workers workers,
+            InputHashes hashes)
+            throws IOException {
         Path work = folder.resolve(WORK);
         var journal = new Journal(work);
         List<TensorRecord> records = new ArrayList<>();
@@ -174,6 +200,9 @@ public final class ConvertModels {
                             .into(mergeRequest(request, fineTunes), merged, journal, workers);
             notes.addAll(done.warnings());
             done.records().forEach(record -> records.add(named(MERGED, record)));
+            try (var model = Checkpoint.open(merged)) {
+                hashes.addWritten(model.files());
+            }
             sparsify(request, fineTunes, folder, journal, workers, records, results);
         }
         for (Task task : tasks) {
@@ -185,18 +214,11 @@ public final class ConvertModels {
         if (request.graph().isPresent()) {
             export(request, tasks, folder);
         }
-        List<Ledger.Input> inputs = new ArrayList<>();
-        try (var base = Checkpoint.open(request.base())) {
-            inputs.addAll(Inputs.of("base", request.baseSource(), base.files()));
-        }
-        for (Task task : tasks) {
-            inputs.addAll(inputs(task));
-        }
         return new Ledger(
                 "convert",
-                inputs,
+                hashes.get(),
                 words(request),
-                LedgerWriter.outputs(folder),
+                LedgerWriter.outputs(folder, hashes.written()),
                 records,
                 totals(results),
                 results,
@@ -282,15 +304,14 @@ public final class ConvertModels {
         return record.withName(task + "/" + record.name());
     }
 
-    private static List<Ledger.Input> inputs(Task task) throws IOException {
+    private static List<Path> files(Task task) throws IOException {
         Path path = task.source().path();
         if (task.isAdapter()) {
             Path file = Files.isDirectory(path) ? path.resolve(PeftAdapter.WEIGHTS) : path;
-            List<Path> files = Files.exists(file) ? List.of(file) : List.of();
-            return Inputs.of("adapter", task.source().source(), files);
+            return Files.exists(file) ? List.of(file) : List.of();
         }
         try (var model = Checkpoint.open(path)) {
-            return Inputs.of("fine-tune", task.source().source(), model.files());
+            return model.files();
         }
     }
 

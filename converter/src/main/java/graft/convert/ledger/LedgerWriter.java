@@ -54,6 +54,16 @@ public final class LedgerWriter {
 
     /** Every file below {@code folder} but the ledger itself, by path, hashed. */
     public static List<Ledger.Output> outputs(Path folder) throws IOException {
+        return outputs(folder, Map.of());
+    }
+
+    /**
+     * The same.
+     *
+     * @param known hashes of files that need not be read again
+     */
+    public static List<Ledger.Output> outputs(Path folder, Map<Path, String> known)
+            throws IOException {
         List<Path> files;
         try (var walk = Files.walk(folder)) {
             files = walk.filter(Files::isRegularFile).toList();
@@ -62,7 +72,10 @@ public final class LedgerWriter {
         for (Path file : files) {
             String path = folder.relativize(file).toString().replace('\\', '/');
             if (!path.equals(Ledger.FILE_NAME)) {
-                outputs.add(new Ledger.Output(path, Files.size(file), Sha256.of(file)));
+                String hash = known.get(file);
+                outputs.add(
+                        new Ledger.Output(
+                                path, Files.size(file), hash == null ? Sha256.of(file) : hash));
             }
         }
         outputs.sort(Comparator.comparing(Ledger.Output::path));

@@ -6,6 +6,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Journal;
 import graft.convert.plan.Kinship;
@@ -49,15 +50,17 @@ public final class MergeModels {
     public Ledger run(MergeRequest request) throws IOException {
         long start = System.nanoTime();
         try (var open = Opened.of(request);
-                var workers = new Workers(request.threads())) {
+                var workers = new Workers(request.threads());
+                var hashes = new InputHashes()) {
             List<MergeItem> items = open.plan();
             List<String> warnings = new ArrayList<>(open.warnings());
             warnings.addAll(kinship(request, items));
+            open.hashInto(hashes);
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
                         write(request, open, items, staged.path(), Optional.empty(), workers);
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
-                Ledger ledger = ledger(request, open, records, outputs, warnings);
+                Ledger ledger = ledger(request, hashes.get(), records, outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -207,6 +210,16 @@ public final class MergeModels {
             return MergePlan.of(request, base, models, statistics);
         }
 
+        void hashInto(InputHashes hashes) {
+            hashes.add("base", request.baseSource(), base.files());
+            for (int i = 0; i < models.size(); i++) {
+                hashes.add("fine-tune", request.fineTunes().get(i).source(), models.get(i).files());
+            }
+            for (Checkpoint file : statistics) {
+                hashes.add("statistics", file.name(), file.files());
+            }
+        }
+
         List<String> warnings() {
             List<String> warnings = new ArrayList<>(base.warnings());
             models.forEach(model -> warnings.addAll(model.warnings()));
@@ -348,20 +361,10 @@ public final class MergeModels {
 
     private static Ledger ledger(
             MergeRequest request,
-            Opened open,
+            List<Ledger.Input> inputs,
             List<TensorRecord> records,
             List<Ledger.Output> outputs,
-            List<String> warnings)
-            throws IOException {
-        List<Ledger.Input> inputs = new ArrayList<>();
-        inputs.addAll(Inputs.of("base", request.baseSource(), open.base().files()));
-        for (int i = 0; i < open.models().size(); i++) {
-            String source = request.fineTunes().get(i).source();
-            inputs.addAll(Inputs.of("fine-tune", source, open.models().get(i).files()));
-        }
-        for (Checkpoint statistics : open.statistics()) {
-            inputs.addAll(Inputs.of("statistics", statistics.name(), statistics.files()));
-        }
+            List<String> warnings) {
         long merged = records.stream().filter(r -> r.treatment().equals("merged")).count();
         Map<String, Object> options = new TreeMap<>(request.options().words());
         options.put("dtype", request.dtype().map(DType::name).orElse("as the base"));

@@ -1,12 +1,15 @@
 package graft.convert.plan;
 
 import graft.convert.ledger.Ledger;
+import graft.formats.io.Sha256;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -21,10 +24,31 @@ public final class InputHashes implements AutoCloseable {
             Executors.newSingleThreadExecutor(
                     Thread.ofPlatform().name("graft-hash").daemon().factory());
     private final List<Future<List<Ledger.Input>>> parts = new ArrayList<>();
+    private final Map<Path, Future<String>> written = new HashMap<>();
 
     /** Begins to hash; see {@link Inputs#of}. */
     public void add(String role, String source, List<Path> files) {
         parts.add(thread.submit(() -> Inputs.of(role, source, files)));
+    }
+
+    /** Begins to hash files that are written and stay as they are; see {@link #written}. */
+    public void addWritten(List<Path> files) {
+        for (Path file : files) {
+            written.put(file, thread.submit(() -> Sha256.of(file)));
+        }
+    }
+
+    /**
+     * Hashes of the files that were written; waits for them.
+     *
+     * @throws IOException if a file cannot be read
+     */
+    public Map<Path, String> written() throws IOException {
+        Map<Path, String> hashes = new HashMap<>();
+        for (Map.Entry<Path, Future<String>> file : written.entrySet()) {
+            hashes.put(file.getKey(), await(file.getValue()));
+        }
+        return hashes;
     }
 
     /**
@@ -35,16 +59,20 @@ public final class InputHashes implements AutoCloseable {
     public List<Ledger.Input> get() throws IOException {
         List<Ledger.Input> inputs = new ArrayList<>();
         for (Future<List<Ledger.Input>> part : parts) {
-            try {
-                inputs.addAll(part.get());
-            } catch (ExecutionException e) {
-                throw e.getCause() instanceof IOException cause ? cause : new IOException(e);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new InterruptedIOException("interrupted");
-            }
+            inputs.addAll(await(part));
         }
         return inputs;
+    }
+
+    private static <T> T await(Future<T> future) throws IOException {
+        try {
+            return future.get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof IOException cause ? cause : new IOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        }
     }
 
     /** Starts no further file; one that is being read is read to its end. */
