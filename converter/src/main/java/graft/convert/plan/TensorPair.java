@@ -22,7 +22,8 @@ import java.util.NoSuchElementException;
  */
 public record TensorPair(
         TensorInfo base, TensorSource baseSource, TensorInfo model, TensorSource modelSource) {
-    private static final int TILE = 1 << 15;
+    /** Elements of a tile at most. */
+    public static final int TILE = 1 << 15;
 
     /** Sees one tile of both. */
     @FunctionalInterface
@@ -100,19 +101,53 @@ public record TensorPair(
         return base.bytes() + model.bytes();
     }
 
+    /** Sees one tile of both and says whether to go on. */
+    @FunctionalInterface
+    public interface Search {
+        /** See {@link Visitor#visit}. */
+        boolean goesOn(long first, float[] base, float[] model, int count) throws IOException;
+    }
+
     /** Visits all tiles in ascending order, on the calling thread. */
     public void walk(Visitor visitor) throws IOException {
-        int most = (int) Math.clamp(elements(), 1, TILE);
+        walk(0, elements(), visitor);
+    }
+
+    /** Visits the tiles of {@code length} elements from element {@code start} on. */
+    public void walk(long start, long length, Visitor visitor) throws IOException {
+        walkWhile(
+                start,
+                length,
+                (first, base, model, count) -> {
+                    visitor.visit(first, base, model, count);
+                    return true;
+                });
+    }
+
+    /**
+     * Visits all tiles until a visit says to stop.
+     *
+     * @return whether none did
+     */
+    public boolean walkWhile(Search search) throws IOException {
+        return walkWhile(0, elements(), search);
+    }
+
+    private boolean walkWhile(long start, long length, Search search) throws IOException {
+        int most = (int) Math.clamp(length, 1, TILE);
         float[] from = new float[most];
         float[] to = new float[most];
         MemorySegment baseBytes = baseBytes();
         MemorySegment modelBytes = modelBytes();
-        for (long first = 0; first < elements(); first += most) {
-            int count = (int) Math.min(most, elements() - first);
+        for (long first = start; first < start + length; first += most) {
+            int count = (int) Math.min(most, start + length - first);
             Elements.widen(base.dtype(), baseBytes, first, from, 0, count);
             Elements.widen(model.dtype(), modelBytes, first, to, 0, count);
-            visitor.visit(first, from, to, count);
+            if (!search.goesOn(first, from, to, count)) {
+                return false;
+            }
         }
+        return true;
     }
 
     /** Bytes of all pairs. */

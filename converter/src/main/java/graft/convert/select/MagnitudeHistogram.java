@@ -18,6 +18,9 @@ final class MagnitudeHistogram {
 
     static final int INFINITY_BITS = 0x7f800000;
 
+    /** The largest finite magnitude. */
+    static final int LARGEST = INFINITY_BITS - 1;
+
     private MagnitudeHistogram() {}
 
     /**
@@ -49,8 +52,21 @@ final class MagnitudeHistogram {
         });
     }
 
-    private static int magnitude(float base, float model) {
+    static int magnitude(float base, float model) {
         return Float.floatToRawIntBits(model - base) & Integer.MAX_VALUE;
+    }
+
+    /**
+     * @throws ConversionException.UnusableValues at the first NaN or infinity
+     */
+    static void checkFinite(TensorPair pair) throws IOException {
+        pair.walk((first, base, model, count) -> {
+            for (int i = 0; i < count; i++) {
+                if (magnitude(base[i], model[i]) >= INFINITY_BITS) {
+                    throw notFinite(pair, first + i, base[i], model[i]);
+                }
+            }
+        });
     }
 
     static ConversionException notFinite(TensorPair pair, long index, float base, float model) {

@@ -33,6 +33,33 @@ public final class ResidualFigures {
         return figures.toMap(count);
     }
 
+    /**
+     * The same from the kept entries alone, without another pass. The model's type must be the
+     * base's, so that all else is as the base has it.
+     *
+     * @param entries of these very positions
+     * @throws IllegalStateException if they are others
+     */
+    public static Map<String, Number> measure(LargestEntries kept, DeltaEntries entries)
+            throws IOException {
+        var figures = new ResidualFigures();
+        figures.energy = kept.restEnergy();
+        figures.error = kept.restEnergy();
+        figures.largest = kept.restLargest();
+        kept.walk(some -> {
+            for (int j = 0; j < some.count(); j++) {
+                if (!entries.next() || entries.index() != some.index(j)) {
+                    throw new IllegalStateException("the part lacks entry " + some.index(j));
+                }
+                figures.add(some.base(j), some.model(j), entries.absolute(some.base(j)));
+            }
+        });
+        if (entries.next()) {
+            throw new IllegalStateException("the part has an entry more: " + entries.index());
+        }
+        return figures.toMap(kept.count());
+    }
+
     private void tile(
             DType type, DeltaEntries entries, long first, float[] base, float[] model, int count)
             throws IOException {
@@ -44,15 +71,19 @@ public final class ResidualFigures {
             } else {
                 stored = Elements.round(type, base[i]);
             }
-            double u = (double) model[i] - base[i];
-            double kept = (double) stored - base[i];
-            double lost = (double) model[i] - stored;
-            energy += u * u;
-            along += kept * u;
-            length += kept * kept;
-            error += lost * lost;
-            largest = Math.max(largest, Math.abs(lost));
+            add(base[i], model[i], stored);
         }
+    }
+
+    private void add(float base, float model, float stored) {
+        double u = (double) model - base;
+        double kept = (double) stored - base;
+        double lost = (double) model - stored;
+        energy += u * u;
+        along += kept * u;
+        length += kept * kept;
+        error += lost * lost;
+        largest = Math.max(largest, Math.abs(lost));
     }
 
     private Map<String, Number> toMap(long count) {

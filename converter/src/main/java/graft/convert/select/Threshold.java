@@ -3,6 +3,7 @@ package graft.convert.select;
 import graft.convert.plan.TensorPair;
 
 import java.io.IOException;
+import java.util.Optional;
 
 /**
  * Which entries are kept: those whose magnitude, as the bits of a float32, is above {@code bits},
@@ -49,6 +50,12 @@ public record Threshold(int bits, long ties) {
     public static Threshold of(TensorPair pair, long k) throws IOException {
         if (k == 0) {
             return none();
+        }
+        Optional<LargestEntries> largest = LargestEntries.of(pair, k);
+        if (largest.isPresent()) {
+            try (LargestEntries entries = largest.get()) {
+                return entries.threshold(k);
+            }
         }
         long[] high = new long[MagnitudeHistogram.HIGH_BINS];
         MagnitudeHistogram.addHigh(pair, high);

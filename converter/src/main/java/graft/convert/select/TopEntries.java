@@ -5,11 +5,18 @@ import graft.convert.plan.TensorPair;
 import graft.convert.plan.Workers;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Thresholds of the largest entries over several tensors together. Safe from any thread. */
 public final class TopEntries {
+    /** Magnitudes around the threshold that are held at most, of all tensors together. */
+    private static final long MOST = 1 << 24;
+
     private final List<TensorPair> pairs;
     private final Workers workers;
     private final Progress progress;
@@ -30,25 +37,71 @@ public final class TopEntries {
      * @param kept entries to keep of all together
      */
     public List<Threshold> all(long kept) throws IOException {
+        if (kept == 0) {
+            return pairs.stream().map(_ -> Threshold.none()).toList();
+        }
+        Optional<List<Threshold>> found = byBand(kept);
+        return found.isPresent() ? found.get() : byHistograms(kept);
+    }
+
+    /** A single pass, if a sample tells about where the threshold lies. */
+    private Optional<List<Threshold>> byBand(long kept) throws IOException {
+        progress.phase(
+                "select entries of %d tensors".formatted(pairs.size()), TensorPair.bytes(pairs));
+        var limits = MagnitudeBand.Limits.around(workers.map(pairs, MagnitudeSample::of), kept);
+        if (limits.isEmpty()) {
+            return Optional.empty();
+        }
+        try (Arena arena = Arena.ofShared()) {
+            var room = new AtomicLong(MOST);
+            List<MagnitudeBand> bands =
+                    workers.map(
+                            pairs,
+                            pair -> {
+                                var band = MagnitudeBand.of(pair, limits, arena, room);
+                                progress.advance(pair.bytes());
+                                return band;
+                            });
+            long needed = kept - bands.stream().mapToLong(MagnitudeBand::above).sum();
+            long[] counts = new long[limits.high() - limits.low()];
+            if (room.get() >= 0) {
+                bands.forEach(band -> band.addTo(counts));
+            }
+            if (needed < 1 || needed > Arrays.stream(counts).sum()) {
+                return Optional.empty(); // the sample misled
+            }
+            var boundary = Threshold.Boundary.of(counts, needed);
+            int bits = limits.low() + boundary.bin();
+            return Optional.of(
+                    thresholds(
+                            bits,
+                            boundary.needed(),
+                            bands.stream().map(band -> band.equal(bits)).toList()));
+        }
+    }
+
+    /** Three passes in constant memory, whatever the values. */
+    private List<Threshold> byHistograms(long kept) throws IOException {
         progress.phase(
                 "select entries of %d tensors".formatted(pairs.size()),
                 3 * TensorPair.bytes(pairs));
         long[] high = new long[MagnitudeHistogram.HIGH_BINS];
         sum(high, MagnitudeHistogram::addHigh);
-        if (kept == 0) {
-            return pairs.stream().map(_ -> Threshold.none()).toList();
-        }
         var upper = Threshold.Boundary.of(high, kept);
         long[] low = new long[MagnitudeHistogram.LOW_BINS];
         sum(low, (pair, counts) -> MagnitudeHistogram.addLow(pair, upper.bin(), counts));
         var lower = Threshold.Boundary.of(low, upper.needed());
         List<Long> equal = workers.map(pairs, pair -> equal(pair, upper.bin(), lower.bin()));
+        return thresholds(upper.bin() << 16 | lower.bin(), lower.needed(), equal);
+    }
+
+    private static List<Threshold> thresholds(int bits, long ties, List<Long> equal) {
         List<Threshold> thresholds = new ArrayList<>();
-        long left = lower.needed();
+        long left = ties;
         for (long count : equal) {
-            long ties = Math.min(left, count);
-            thresholds.add(new Threshold(upper.bin() << 16 | lower.bin(), ties));
-            left -= ties;
+            long taken = Math.min(left, count);
+            thresholds.add(new Threshold(bits, taken));
+            left -= taken;
         }
         return thresholds;
     }

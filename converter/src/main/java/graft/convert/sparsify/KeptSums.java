@@ -1,6 +1,7 @@
 package graft.convert.sparsify;
 
 import graft.convert.plan.TensorPair;
+import graft.convert.select.LargestEntries;
 import graft.formats.delta.IndexSizes;
 import graft.formats.delta.SparseTensor;
 
@@ -33,6 +34,20 @@ final class KeptSums {
             sums.addAll(first, base, model, count);
             walk.tile(first, base, model, count, (index, _, u) -> sums.addKept(index, u));
         });
+        return sums;
+    }
+
+    /** The same from what is kept of a tensor; scales are not by row. */
+    static KeptSums of(TensorPair pair, LargestEntries kept) throws IOException {
+        var sums = new KeptSums(pair, false);
+        kept.walk(some -> {
+            for (int j = 0; j < some.count(); j++) {
+                sums.addKept(some.index(j), some.residual(j));
+                double u = (double) some.model(j) - some.base(j);
+                sums.energy += u * u;
+            }
+        });
+        sums.energy += kept.restEnergy();
         return sums;
     }
 

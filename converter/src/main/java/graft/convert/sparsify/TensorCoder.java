@@ -1,6 +1,7 @@
 package graft.convert.sparsify;
 
 import graft.convert.plan.TensorPair;
+import graft.convert.select.LargestEntries;
 import graft.convert.select.ResidualFigures;
 import graft.convert.select.Threshold;
 import graft.formats.delta.CounterRandom;
@@ -16,6 +17,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Codes the residual of one tensor into a part: a pass to size, one to write, one that reads the
@@ -42,12 +44,33 @@ final class TensorCoder {
      * @param part where it goes; replaced if it is there
      */
     CodedTensor code(Path part) throws IOException {
-        SparseTensor sparse = write(part);
-        return new CodedTensor(sparse, measure(part, sparse));
+        Optional<LargestEntries> largest = largest();
+        if (largest.isEmpty()) {
+            SparseTensor sparse = walked(part);
+            return new CodedTensor(sparse, measure(part, sparse));
+        }
+        try (LargestEntries entries = largest.get()) {
+            SparseTensor sparse = chosen(part, entries);
+            try (var opened = DeltaPart.open(part, sparse, options.seed())) {
+                return new CodedTensor(
+                        sparse, ResidualFigures.measure(entries, opened.entries()));
+            }
+        }
     }
 
     /** The same without a look at what came of it. */
     SparseTensor write(Path part) throws IOException {
+        Optional<LargestEntries> largest = largest();
+        if (largest.isEmpty()) {
+            return walked(part);
+        }
+        try (LargestEntries entries = largest.get()) {
+            return chosen(part, entries);
+        }
+    }
+
+    /** In passes of constant memory. */
+    private SparseTensor walked(Path part) throws IOException {
         Files.deleteIfExists(part);
         return switch (treatment) {
             case Treatment.Nothing _ -> nothing(part);
@@ -64,6 +87,49 @@ final class TensorCoder {
                     chosen(part, () -> EntryWalk.blocks(keep, of));
             case Treatment.Drawn(double share) -> drawn(part, DrawnPositions.parameter(share));
         };
+    }
+
+    /** What the treatment keeps, where that is a few entries that can be held. */
+    private Optional<LargestEntries> largest() throws IOException {
+        boolean scalesByRow = options.values() == Values.signrow;
+        boolean sameType = pair.base().dtype() == pair.model().dtype();
+        if (scalesByRow || !sameType) {
+            return Optional.empty(); // need sums over all entries
+        }
+        Optional<LargestEntries> entries =
+                switch (treatment) {
+                    case Treatment.Largest(long count) -> LargestEntries.of(pair, count);
+                    case Treatment.Above(Threshold threshold) ->
+                            LargestEntries.above(pair, threshold);
+                    default -> Optional.empty();
+                };
+        if (entries.isPresent()) {
+            LargestEntries held = entries.get();
+            held.keep(
+                    switch (treatment) {
+                        case Treatment.Largest(long count) -> held.threshold(count);
+                        case Treatment.Above(Threshold threshold) -> threshold;
+                        default -> throw new IllegalStateException(treatment.toString());
+                    });
+        }
+        return entries;
+    }
+
+    private SparseTensor chosen(Path part, LargestEntries kept) throws IOException {
+        Files.deleteIfExists(part);
+        KeptSums sums = KeptSums.of(pair, kept);
+        SparseTensor plan = plan(sums);
+        boolean exact = plan.values() == ValueCodec.EXACT;
+        double gain = sums.gain(options.gain());
+        try (var writer = SparseTensorWriter.create(part, plan)) {
+            kept.walk(some -> {
+                for (int j = 0; j < some.count(); j++) {
+                    float value = exact ? some.model(j) : (float) (gain * some.residual(j));
+                    writer.add(some.index(j), value);
+                }
+            });
+            return writer.finish();
+        }
     }
 
     private SparseTensor nothing(Path part) throws IOException {
