@@ -30,10 +30,12 @@ import java.util.stream.IntStream;
 /**
  * Fine-tunes of one base, planned together and written one by one as sparse deltas.
  *
- * <p>Passes over both checkpoints: one for statistics, up to three to find thresholds, one to size,
- * one to write, one to measure; one more over the base to hash it, for all models together. State
- * per tensor is O(1). Bytes do not depend on the number of threads. One thread calls it; the work
- * runs on the pool.
+ * <p>Passes over both checkpoints: one for statistics where they decide something, one for a
+ * threshold over all tensors, one to gather what is kept; one more over the base to hash it, for
+ * all models together. What is kept by other rules, or is too much to hold, takes a pass to size,
+ * one to write and one to measure. Memory is {@link graft.convert.select.LargestEntries} per
+ * thread. Bytes do not depend on the number of threads. One thread calls it; the work runs on the
+ * pool.
  */
 public final class SparsifyBatch implements AutoCloseable {
     /**
@@ -105,14 +107,14 @@ public final class SparsifyBatch implements AutoCloseable {
         return Kinship.check(open.pairs(), open.source(), baseSource, force);
     }
 
-    /** A plan for every model: how each tensor is stored, and what that is expected to take. */
+    /** A plan for every model: how each tensor is stored. See {@link #write}. */
     public Plan plan() throws IOException {
         return new Plan(
                 new TreatmentPlan(options).treatments(models, baseSource, workers, progress));
     }
 
-    /** What {@link #plan} decided; see {@link #estimate} and {@link #write}. */
-    public record Plan(List<List<Planned>> models) {}
+    /** What {@link #plan} decided, by model and tensor. */
+    public record Plan(List<List<Treatment>> models) {}
 
     /** Files a model was read from. */
     public List<Path> files(int model) {
@@ -131,12 +133,17 @@ public final class SparsifyBatch implements AutoCloseable {
         return warnings;
     }
 
-    /** Records of a model as they are expected to become, by name; nothing is written. */
-    public List<TensorRecord> estimate(Plan plan, int model) {
+    /**
+     * Records of a model as they are expected to become, by name; nothing is written. Takes a pass
+     * for statistics.
+     */
+    public List<TensorRecord> estimate(int model) throws IOException {
+        List<List<Planned>> plan =
+                new TreatmentPlan(options).planned(models, baseSource, workers, progress);
         List<TensorRecord> records = new ArrayList<>();
         List<TensorPair> pairs = models.get(model).pairs();
         for (int i = 0; i < pairs.size(); i++) {
-            Planned planned = plan.models().get(model).get(i);
+            Planned planned = plan.get(model).get(i);
             records.add(
                     TensorRecord.of(
                             pairs.get(i).model(),
@@ -164,8 +171,9 @@ public final class SparsifyBatch implements AutoCloseable {
                 workers.map(
                         IntStream.range(0, pairs.size()).boxed().toList(),
                         i -> {
-                            Planned planned = plan.models().get(model).get(i);
-                            CodedTensor done = code(pairs.get(i), planned, journal, key(model, i));
+                            Treatment treatment = plan.models().get(model).get(i);
+                            CodedTensor done =
+                                    code(pairs.get(i), treatment, journal, key(model, i));
                             progress.advance(pairs.get(i).bytes());
                             return done;
                         });
@@ -222,14 +230,14 @@ public final class SparsifyBatch implements AutoCloseable {
         return model + "-" + tensor;
     }
 
-    private CodedTensor code(TensorPair pair, Planned planned, Journal journal, String key)
+    private CodedTensor code(TensorPair pair, Treatment treatment, Journal journal, String key)
             throws IOException {
         Optional<CodedTensor> known =
                 journal.find(key).flatMap(json -> CodedTensor.fromJson(pair.model(), json));
         if (known.isPresent()) {
             return known.get();
         }
-        var coder = new TensorCoder(pair, planned.treatment(), options);
+        var coder = new TensorCoder(pair, treatment, options);
         CodedTensor coded = coder.code(journal.file(key));
         journal.record(key, coded.toJson());
         return coded;

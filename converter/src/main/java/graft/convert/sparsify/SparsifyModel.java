@@ -4,6 +4,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Journal;
 import graft.convert.plan.Workers;
@@ -36,6 +37,7 @@ public final class SparsifyModel {
         long start = System.nanoTime();
         var model = new SparsifyBatch.Model(request.fineTune(), request.source());
         try (var workers = new Workers(request.threads());
+                var hashes = new InputHashes();
                 var batch =
                         SparsifyBatch.open(
                                 request.base(),
@@ -46,17 +48,19 @@ public final class SparsifyModel {
                                 request.progress())) {
             List<String> warnings = new ArrayList<>(batch.warnings(0));
             warnings.addAll(batch.checkKinship(0, request.force()));
-            SparsifyBatch.Plan plan = batch.plan();
+            hashes.add("base", request.baseSource(), batch.baseFiles());
+            hashes.add("fine-tune", request.source(), batch.files(0));
             if (request.dryRun()) {
-                return ledger(request, batch, batch.estimate(plan, 0), List.of(), warnings);
+                return ledger(request, hashes, batch.estimate(0), List.of(), warnings);
             }
+            SparsifyBatch.Plan plan = batch.plan();
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 Path parts = staged.path().resolve(PARTS);
                 List<TensorRecord> records =
                         batch.write(plan, 0, staged.path(), new Journal(parts));
                 StagedOutput.deleteTree(parts);
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
-                Ledger ledger = ledger(request, batch, records, outputs, warnings);
+                Ledger ledger = ledger(request, hashes, records, outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -66,17 +70,14 @@ public final class SparsifyModel {
 
     private static Ledger ledger(
             SparsifyRequest request,
-            SparsifyBatch batch,
+            InputHashes hashes,
             List<TensorRecord> records,
             List<Ledger.Output> outputs,
             List<String> warnings)
             throws IOException {
-        List<Ledger.Input> inputs = new ArrayList<>();
-        inputs.addAll(Inputs.of("base", request.baseSource(), batch.baseFiles()));
-        inputs.addAll(Inputs.of("fine-tune", request.source(), batch.files(0)));
         return new Ledger(
                 "sparsify",
-                inputs,
+                hashes.get(),
                 new TreeMap<>(request.options().words()),
                 outputs,
                 records,

@@ -52,8 +52,7 @@ final class TensorCoder {
         try (LargestEntries entries = largest.get()) {
             SparseTensor sparse = chosen(part, entries);
             try (var opened = DeltaPart.open(part, sparse, options.seed())) {
-                return new CodedTensor(
-                        sparse, ResidualFigures.measure(entries, opened.entries()));
+                return new CodedTensor(sparse, ResidualFigures.measure(entries, opened.entries()));
             }
         }
     }

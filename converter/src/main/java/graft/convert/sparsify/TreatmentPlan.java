@@ -43,21 +43,55 @@ final class TreatmentPlan {
     }
 
     /**
-     * Per model and tensor, in the order of their pairs.
+     * Per model and tensor, in the order of their pairs, with what to expect.
      *
      * @param baseSource what the base is called
      */
-    List<List<Planned>> treatments(
+    List<List<Planned>> planned(
             List<OpenPair> models, String baseSource, Workers workers, Progress progress)
             throws IOException {
         List<List<Estimator>> estimators = statistics(models, workers, progress);
         List<List<Treatment>> treatments =
-                options.amount() instanceof Amount.Bytes(long total)
-                        ? fitted(models, estimators, total, baseSource, workers, progress)
-                        : all(models, estimators, options.amount(), workers, progress);
+                treatments(models, estimators, baseSource, workers, progress);
         return IntStream.range(0, models.size())
                 .mapToObj(m -> planned(estimators.get(m), treatments.get(m)))
                 .toList();
+    }
+
+    /** Per model and tensor, in the order of their pairs; measures residuals only if it must. */
+    List<List<Treatment>> treatments(
+            List<OpenPair> models, String baseSource, Workers workers, Progress progress)
+            throws IOException {
+        List<List<Estimator>> estimators =
+                needsStatistics()
+                        ? statistics(models, workers, progress)
+                        : models.stream().map(TreatmentPlan::unmeasured).toList();
+        return treatments(models, estimators, baseSource, workers, progress);
+    }
+
+    private static List<Estimator> unmeasured(OpenPair model) {
+        return model.pairs().stream().map(pair -> new Estimator(pair.model(), null)).toList();
+    }
+
+    private boolean needsStatistics() {
+        return switch (options.amount()) {
+            case Amount.Density _, Amount.Count _ ->
+                    options.scope() == SparsifyOptions.Scope.energy;
+            case Amount.Blocks _ -> false;
+            case Amount.Bytes _, Amount.Step _, Amount.Noise _ -> true;
+        };
+    }
+
+    private List<List<Treatment>> treatments(
+            List<OpenPair> models,
+            List<List<Estimator>> estimators,
+            String baseSource,
+            Workers workers,
+            Progress progress)
+            throws IOException {
+        return options.amount() instanceof Amount.Bytes(long total)
+                ? fitted(models, estimators, total, baseSource, workers, progress)
+                : all(models, estimators, options.amount(), workers, progress);
     }
 
     private List<List<Treatment>> all(
@@ -258,12 +292,12 @@ final class TreatmentPlan {
                     .map(treatment -> finer == 1 ? treatment : finer(treatment))
                     .toList();
         }
-        long all = model.stream().mapToLong(e -> e.statistics().elements()).sum();
+        long all = model.stream().mapToLong(Estimator::elements).sum();
         double meanRms =
-                model.stream()
-                                .mapToDouble(e -> e.statistics().rms() * e.statistics().elements())
-                                .sum()
-                        / all;
+                options.scope() != SparsifyOptions.Scope.energy
+                        ? 0
+                        : model.stream().mapToDouble(e -> e.statistics().rms() * e.elements()).sum()
+                                / all;
         return model.stream().map(e -> overridden(e, () -> one(e, amount, all, meanRms))).toList();
     }
 
@@ -282,21 +316,20 @@ final class TreatmentPlan {
     }
 
     private Treatment one(Estimator e, Amount amount, long all, double meanRms) {
-        ResidualStatistics statistics = e.statistics();
-        long n = statistics.elements();
+        long n = e.elements();
         return switch (amount) {
             case Amount.Blocks(int keep, int of) -> new Treatment.Blocks(keep, of);
             case Amount.Step(double rms) ->
                     options.select() == SparsifyOptions.Select.dither
-                            ? new Treatment.Dithered(rms * statistics.rms(), 1)
-                            : new Treatment.Stochastic(rms * statistics.rms());
+                            ? new Treatment.Dithered(rms * e.statistics().rms(), 1)
+                            : new Treatment.Stochastic(rms * e.statistics().rms());
             case Amount.Density(double density)
                     when options.select() == SparsifyOptions.Select.random ->
                     new Treatment.Drawn(density);
             case Amount.Density _, Amount.Count _ -> {
                 double weight =
                         options.scope() == SparsifyOptions.Scope.energy && meanRms > 0
-                                ? statistics.rms() / meanRms
+                                ? e.statistics().rms() / meanRms
                                 : 1;
                 double kept =
                         amount instanceof Amount.Density(double d)
@@ -325,7 +358,7 @@ final class TreatmentPlan {
             return otherwise.get();
         }
         double density = override.get().density();
-        long n = e.statistics().elements();
+        long n = e.elements();
         return density == 0
                 ? new Treatment.Nothing()
                 : new Treatment.Largest(Math.clamp((long) Math.floor(density * n + 0.5), 1, n));
