@@ -26,6 +26,15 @@ final class DeltaMatrix {
     /** 1 MiB of float32: both products of a tile find it in a core's cache. */
     private static final int TILE_ELEMENTS = 1 << 18;
 
+    /** Up to so many multiplications OpenBLAS reads a matrix where it is instead of packing it. */
+    private static final int MOST_UNPACKED = 1_000_000;
+
+    /** Tiles of fewer rows are not worth a call. */
+    private static final int FEWEST_ROWS = 8;
+
+    /** Elements that are subtracted at once, in arrays. */
+    private static final int CHUNK = 1 << 13;
+
     /** Sees rows of Δ. */
     @FunctionalInterface
     interface Visitor {
@@ -36,6 +45,8 @@ final class DeltaMatrix {
         void visit(FloatMatrix tile, int first) throws IOException;
     }
 
+    private static final double[] NO_SQUARES = {};
+
     private final TensorPair pair;
     private final MemorySegment base;
     private final MemorySegment model;
@@ -45,7 +56,8 @@ final class DeltaMatrix {
     private final FloatMatrix tile;
     private final float[] from;
     private final float[] to;
-    private double norm2;
+    private final int chunkRows;
+    private final double norm2;
 
     /**
      * Reads it once: to hold it, and to know its norm.
@@ -58,14 +70,21 @@ final class DeltaMatrix {
         this.model = pair.modelBytes();
         this.rows = Math.toIntExact(pair.model().shape().extent(0));
         this.columns = Math.toIntExact(pair.elements() / rows);
-        this.from = new float[columns];
-        this.to = new float[columns];
+        this.chunkRows = Math.clamp(CHUNK / columns, 1, rows);
+        this.from = new float[chunkRows * columns];
+        this.to = new float[chunkRows * columns];
         this.tile = scratch.floats(tileRows(), columns);
         this.held = isHeld(pair) ? memory.matrix(rows, columns) : null;
+        double[] squares = new double[to.length];
         for (int first = 0; first < rows; first += tileRows()) {
             int count = Math.min(tileRows(), rows - first);
-            norm2 += read(first, held == null ? tile.rows(0, count) : held.rows(first, count));
+            read(first, held == null ? tile.rows(0, count) : held.rows(first, count), squares);
         }
+        double sum = 0;
+        for (double square : squares) {
+            sum += square;
+        }
+        this.norm2 = sum;
     }
 
     private static boolean isHeld(TensorPair pair) {
@@ -87,24 +106,34 @@ final class DeltaMatrix {
     }
 
     /**
-     * The rows from {@code first} on that {@code into} has room for; returns their squared norm.
+     * The rows from {@code first} on that {@code into} has room for.
+     *
+     * @param squares where squares are added up, each place of a chunk by itself: so the loop
+     *     vectorises
      */
-    private double read(int first, FloatMatrix into) {
-        double sum = 0;
-        for (int i = 0; i < into.rows(); i++) {
-            long at = (long) (first + i) * columns;
-            Elements.widen(pair.base().dtype(), base, at, from, 0, columns);
-            Elements.widen(pair.model().dtype(), model, at, to, 0, columns);
-            double square = 0;
-            for (int j = 0; j < columns; j++) {
-                float difference = to[j] - from[j];
-                to[j] = difference;
-                square += (double) difference * difference;
-            }
-            into.values().put(i * columns, to);
-            sum += square;
+    private void read(int first, FloatMatrix into, double[] squares) {
+        for (int row = 0; row < into.rows(); row += chunkRows) {
+            int count = Math.min(chunkRows, into.rows() - row) * columns;
+            long at = (long) (first + row) * columns;
+            Elements.widen(pair.base().dtype(), base, at, from, 0, count);
+            Elements.widen(pair.model().dtype(), model, at, to, 0, count);
+            subtract(to, from, count);
+            addSquares(squares, to, Math.min(count, squares.length));
+            into.values().put(row * columns, to, 0, count);
         }
-        return sum;
+    }
+
+    private static void subtract(float[] from, float[] what, int count) {
+        for (int i = 0; i < count; i++) {
+            from[i] -= what[i];
+        }
+    }
+
+    private static void addSquares(double[] sums, float[] of, int count) {
+        for (int i = 0; i < count; i++) {
+            double value = of[i];
+            sums[i] += value * value;
+        }
     }
 
     int rows() {
@@ -120,15 +149,28 @@ final class DeltaMatrix {
         return norm2;
     }
 
-    /** Visits all rows, tile by tile. */
+    /** Visits all rows, in tiles of {@link #tileRows}. */
     void walk(Visitor visitor) throws IOException {
-        for (int first = 0; first < rows; first += tileRows()) {
-            int count = Math.min(tileRows(), rows - first);
+        walkBy(tileRows(), visitor);
+    }
+
+    /**
+     * Visits all rows, in tiles that are quickly multiplied by a matrix with {@code directions}
+     * rows.
+     */
+    void walk(int directions, Visitor visitor) throws IOException {
+        int unpacked = (int) (MOST_UNPACKED / ((long) directions * columns));
+        walkBy(unpacked < FEWEST_ROWS ? tileRows() : Math.min(unpacked, tileRows()), visitor);
+    }
+
+    private void walkBy(int most, Visitor visitor) throws IOException {
+        for (int first = 0; first < rows; first += most) {
+            int count = Math.min(most, rows - first);
             if (held != null) {
                 visitor.visit(held.rows(first, count), first);
             } else {
                 FloatMatrix part = tile.rows(0, count);
-                read(first, part);
+                read(first, part, NO_SQUARES);
                 visitor.visit(part, first);
             }
         }

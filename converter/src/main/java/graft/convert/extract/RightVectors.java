@@ -69,10 +69,11 @@ final class RightVectors {
 
     private static double largest(Matrix rows, int length) {
         double most = 0;
+        double[] values = new double[rows.columns()];
         for (int i = 0; i < length; i++) {
+            rows.values().get(i * values.length, values);
             double square = 0;
-            for (int j = 0; j < rows.columns(); j++) {
-                double value = rows.get(i, j);
+            for (double value : values) {
                 square += value * value;
             }
             most = Math.max(most, square);
@@ -85,9 +86,7 @@ final class RightVectors {
             return;
         }
         kernel.multiply(false, true, length, count, n, candidates, vectors, 0, overlap);
-        for (int i = 0; i < length * overlap.columns(); i++) {
-            overlap.values().put(i, -overlap.values().get(i));
-        }
+        overlap.scale(-1);
         kernel.multiply(false, false, length, n, count, overlap, vectors, 1, candidates);
     }
 
@@ -116,9 +115,7 @@ final class RightVectors {
             }
         }
         Matrix turn = part; // its eigenvectors are in `turned` now
-        for (int i = 0; i < kept * length; i++) {
-            turn.values().put(i, turned[i]);
-        }
+        turn.values().put(0, turned);
         kernel.multiply(false, false, kept, n, length, turn, candidates, 0, mixed);
         candidates.values().put(0, mixed.values(), 0, kept * n);
         return kept;

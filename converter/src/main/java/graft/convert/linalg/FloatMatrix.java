@@ -58,17 +58,24 @@ public final class FloatMatrix {
     /** Overwrites all elements by those of another matrix of the same size, rounded. */
     public void fill(Matrix source) {
         check(source);
-        for (int i = 0; i < rows * columns; i++) {
-            values.put(i, (float) source.values().get(i));
+        double[] wide = source.toArray(); // arrays: loops over them vectorise
+        float[] narrow = new float[wide.length];
+        for (int i = 0; i < wide.length; i++) {
+            narrow[i] = (float) wide[i];
         }
+        values.put(0, narrow);
     }
 
     /** Overwrites another matrix of the same size by the elements of this one. */
     public void copyTo(Matrix target) {
         check(target);
-        for (int i = 0; i < rows * columns; i++) {
-            target.values().put(i, values.get(i));
+        float[] narrow = new float[rows * columns];
+        values.get(0, narrow);
+        double[] wide = new double[narrow.length];
+        for (int i = 0; i < wide.length; i++) {
+            wide[i] = narrow[i];
         }
+        target.fill(wide);
     }
 
     private void check(Matrix other) {

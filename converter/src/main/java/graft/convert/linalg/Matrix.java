@@ -86,6 +86,15 @@ public final class Matrix {
         values.put(0, source);
     }
 
+    /** Multiplies all elements by {@code factor}. */
+    public void scale(double factor) {
+        double[] copy = toArray();
+        for (int i = 0; i < copy.length; i++) {
+            copy[i] *= factor;
+        }
+        fill(copy);
+    }
+
     /** Overwrites all elements by {@code a − b}, both of the same size. */
     public void fillDifference(Matrix a, Matrix b) {
         double[] left = a.toArray();
