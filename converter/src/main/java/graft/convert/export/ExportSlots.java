@@ -53,6 +53,11 @@ public final class ExportSlots {
         }
     }
 
+    /** Whether adapters replace or add to weights themselves, which are no constants then. */
+    boolean hasFreeWeights() {
+        return slots.hasFreeWeights();
+    }
+
     /** Modules that the graph does not compute with. */
     Set<String> absent(TensorSource base, PeftAdapter adapter) throws ConversionException {
         Set<String> absent = new TreeSet<>();

@@ -113,7 +113,8 @@ final class GraphEditor {
         // the last one in the chain writes the name that everybody reads
         List<NodeProto> chain = after.computeIfAbsent(node, _ -> new ArrayList<>());
         String output = graph.proto().getGraph().getNode(node).getOutput(0);
-        String hidden = output + "/" + suffix;
+        String number = chain.isEmpty() ? "" : "/" + chain.size(); // one node may have several
+        String hidden = output + "/" + suffix + number;
         if (chain.isEmpty()) {
             nodes.get(node).setOutput(0, hidden);
         } else {

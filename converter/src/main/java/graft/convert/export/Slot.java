@@ -24,6 +24,8 @@ record Slot(
         linear,
         /** Adds rows of A·B to the rows gathered. */
         embedding,
+        /** Adds A·B to the kernel of a convolution, {@code in} being channels times extent. */
+        convolution,
         /** Takes the place of an initializer: a head. */
         whole
     }

@@ -31,7 +31,7 @@ final class SlotExport {
     private final List<Map<String, Object>> results = new ArrayList<>();
     private final List<Ledger.Input> inputs = new ArrayList<>();
     private final Map<ExportTask, Set<String>> absent = new LinkedHashMap<>();
-    private boolean heads;
+    private boolean freeWeights;
 
     SlotExport(ExportRequest request, ExportBases bases, List<ExportTask> tasks, Path folder) {
         this.request = request;
@@ -67,8 +67,8 @@ final class SlotExport {
                     new ExportSlots(
                             bases.export(), request.form().profile(), request.form().slotType());
             slots.prepare(bases.base(tasks.getFirst()), adapters.values());
-            SlotTable table = slots.writeGraph(folder.resolve(GRAPH));
-            heads = table.slots().stream().anyMatch(slot -> slot.kind() == Slot.Kind.whole);
+            slots.writeGraph(folder.resolve(GRAPH));
+            freeWeights = slots.hasFreeWeights();
             made = Optional.of(slots);
         }
         for (var entry : adapters.entrySet()) {
@@ -123,8 +123,8 @@ final class SlotExport {
 
     /**
      * Empty slots compute what the base does, bit for bit; filled ones what a merged model does. A
-     * replaceable head is no constant, so that ONNX Runtime multiplies a single row with it by
-     * another kernel: then the empty graph agrees to float32 rounding.
+     * replaceable head and an adapted kernel are no constants, so that ONNX Runtime computes with
+     * them by other kernels: then the empty graph agrees to float32 rounding.
      */
     void gates(Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
             throws IOException {
@@ -146,7 +146,7 @@ final class SlotExport {
             }
         }
         String first = tasks.getFirst().name();
-        var empty = heads ? GraphGate.Expect.CLOSE : GraphGate.Expect.SAME;
+        var empty = freeWeights ? GraphGate.Expect.CLOSE : GraphGate.Expect.SAME;
         gates.add(new GraphGate(first, graph, Optional.empty(), denseBase.get(), empty, sizes));
     }
 

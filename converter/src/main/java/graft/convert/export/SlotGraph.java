@@ -12,16 +12,22 @@ import graft.formats.onnx.proto.TypeProto;
 import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.peft.LoraModule;
 import graft.formats.tensor.DType;
+import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
  * The base's graph with empty slots: beside each layer that an adapter changes, {@code x·A·B} with
- * A and B inputs that default to rank 0, so that without an adapter nothing is added.
+ * A and B inputs that default to rank 0, so that without an adapter nothing is added. Of weights
+ * that lie together in one initializer each has its own slot, B filled up with zeros for the
+ * features of the others. A convolution's kernel, and the packed matrix of a fused attention, get
+ * A·B added themselves in every run: these nodes take no sum of outputs.
  *
  * <p>Slots are float32 or bfloat16. Not float16: ONNX Runtime 1.23 to 1.29 crashes on an optional
  * float16 input that is cast to float32. Not thread-safe.
@@ -30,6 +36,8 @@ final class SlotGraph {
     /** Name of an extent that is another one for each task. */
     static final String FREE = "graft_classes";
 
+    private static final int LOWEST_PAD_OPSET = 11; // pads as an input
+
     private final ExportGraph export;
     private final GraphEditor editor;
     private final SlotNames profile;
@@ -37,6 +45,7 @@ final class SlotGraph {
     private final Map<String, Slot> slots = new TreeMap<>();
     private final Map<String, TensorInfo> wholes = new TreeMap<>();
     private final Map<String, ExportPlan.Target> free = new TreeMap<>();
+    private final Map<Use, String> weights = new HashMap<>();
 
     /**
      * @param export whose shared base is written
@@ -73,29 +82,33 @@ final class SlotGraph {
         }
         List<Reading> readings = new ArrayList<>();
         for (Binding one : bound.isEmpty() ? export.binding().tied(placed.tensor()) : bound) {
-            if (!one.layout().isWhole() || !one.layout().isExact()) {
-                throw noPlace(module, "the graph keeps its weight together with others");
-            }
+            boolean lies = one.layout().isTransposed() != placed.isSwapped(); // as (in, out)
+            Place place = place(placed, one, lies);
             List<Use> uses =
                     one.uses().isEmpty()
                             ? export.binding().names().readers(one.initializer())
                             : one.uses();
-            boolean lies = one.layout().isTransposed() != placed.isSwapped(); // as (in, out)
             for (Use use : uses) {
-                follow(module, use, lies, readings, 0);
+                follow(module, use, lies, place, readings, 0);
             }
         }
         boolean gathers = placed.module().layer() == LoraModule.Layer.EMBEDDING;
         // of a tied weight an adapter changes the table or the head, not both
-        readings.removeIf(reading -> (reading.kind() == Slot.Kind.embedding) != gathers);
+        readings.removeIf(reading -> (reading.how() == How.ROWS) != gathers);
         if (readings.isEmpty()) {
             throw noPlace(module, "no node reads its weight as such a layer does");
         }
-        String path = GraphNames.modulePath(readings.getFirst().node());
+        Reading first = readings.getFirst();
+        // modules that share a packed weight share the path of its node, too
+        String path = first.place().isWhole() ? GraphNames.modulePath(first.node()) : "";
         var slot =
                 new Slot(
                         module,
-                        readings.getFirst().kind(),
+                        gathers
+                                ? Slot.Kind.embedding
+                                : first.node().getOpType().equals("Conv")
+                                        ? Slot.Kind.convolution
+                                        : Slot.Kind.linear,
                         profile.name(module, path, SlotNames.Factor.A),
                         profile.name(module, path, SlotNames.Factor.B),
                         placed.module().in(),
@@ -109,29 +122,101 @@ final class SlotGraph {
         readings.forEach(reading -> insert(slot, reading, a, b));
     }
 
-    private record Reading(int index, NodeProto node, Slot.Kind kind) {}
+    /** What is added to, so that a node computes with W + A·B. */
+    private enum How {
+        /** The node's output: x·W + x·A·B. */
+        OUTPUT,
+        /** The rows it gathers. */
+        ROWS,
+        /** The weight itself, which is no constant then. */
+        WEIGHT
+    }
+
+    /**
+     * Where a weight lies in its initializer.
+     *
+     * @param before features that others write, in front
+     * @param after and behind
+     * @param scale that the graph multiplies the weight by
+     * @param turned whether the initializer has a row per feature written
+     * @param initializer that it lies in
+     */
+    private record Place(
+            long before, long after, float scale, boolean turned, TensorInfo initializer) {
+        boolean isWhole() {
+            return before == 0 && after == 0;
+        }
+
+        /** Whether A·B can be added to it as it lies. */
+        boolean takesSums() {
+            return initializer.dtype() == DType.F32;
+        }
+
+        Shape shape() {
+            return initializer.shape();
+        }
+    }
+
+    private record Reading(Use use, NodeProto node, How how, Place place) {
+        int index() {
+            return use.node();
+        }
+    }
+
+    private Place place(AdapterModule placed, Binding one, boolean lies)
+            throws ConversionException {
+        Layout layout = one.layout();
+        String module = placed.module().name();
+        TensorInfo initializer = export.graph().find(one.initializer()).orElseThrow();
+        Shape shape = initializer.shape();
+        int written = lies ? 1 : 0;
+        if (layout.shift() != 0) {
+            throw noPlace(module, "the graph adds a constant to its weight");
+        }
+        if (layout.isWhole()) {
+            return new Place(0, 0, layout.scale(), !lies, initializer);
+        }
+        if (layout.axis() != written || shape.rank() != 2) {
+            throw noPlace(module, "the graph keeps its weight together with others");
+        }
+        if (export.graph().opset() < LOWEST_PAD_OPSET) {
+            throw noPlace(module, "it lies beside others, which needs opset " + LOWEST_PAD_OPSET);
+        }
+        long after = shape.extent(written) - layout.from() - placed.module().out();
+        return new Place(layout.from(), after, layout.scale(), !lies, initializer);
+    }
 
     /** To the nodes that compute with the weight, through those that only turn or cast it. */
-    private void follow(String module, Use use, boolean lies, List<Reading> readings, int depth)
+    private void follow(
+            String module, Use use, boolean lies, Place place, List<Reading> readings, int depth)
             throws ConversionException {
         GraphNames names = export.binding().names();
         NodeProto node = names.node(use);
-        boolean last =
+        boolean right = use.input() == 1;
+        Optional<How> how =
                 switch (node.getOpType()) {
-                    case "MatMul" -> use.input() == 1 && lies;
-                    case "Gemm" ->
-                            use.input() == 1
-                                    && lies == (GraphNames.integer(node, "transB", 0) == 0)
-                                    && GraphNames.integer(node, "transA", 0) == 0
-                                    && node.getAttributeList().stream()
-                                            .noneMatch(a ->
-                                                    a.getName().equals("alpha") && a.getF() != 1);
-                    case "Gather" -> use.input() == 0 && GraphNames.integer(node, "axis", 0) == 0;
-                    default -> false;
+                    case "MatMul" -> when(right && lies, How.OUTPUT);
+                    case "Gemm" -> when(right && isPlain(node, lies), How.OUTPUT);
+                    case "Gather" ->
+                            when(
+                                    use.input() == 0
+                                            && place.isWhole()
+                                            && GraphNames.integer(node, "axis", 0) == 0,
+                                    How.ROWS);
+                    case "Conv" ->
+                            when(right && !lies && depth == 0 && place.takesSums(), How.WEIGHT);
+                    case "Attention" -> // ONNX Runtime's own, query, key and value in one matrix
+                            when(
+                                    right
+                                            && lies
+                                            && depth == 0
+                                            && place.takesSums()
+                                            && node.getDomain().equals("com.microsoft"),
+                                    How.WEIGHT);
+                    default -> Optional.empty();
                 };
-        if (last) {
-            var kind = node.getOpType().equals("Gather") ? Slot.Kind.embedding : Slot.Kind.linear;
-            readings.add(new Reading(use.node(), node, kind));
+        if (how.isPresent()) {
+            readings.add(new Reading(use, node, how.get(), place));
             return;
         }
         boolean passes = GraphNames.TRANSPARENT.contains(node.getOpType());
@@ -143,8 +228,19 @@ final class SlotGraph {
         }
         boolean turned = node.getOpType().equals("Transpose") != lies;
         for (Use next : names.readers(node.getOutput(0))) {
-            follow(module, next, turned, readings, depth + 1);
+            follow(module, next, turned, place, readings, depth + 1);
         }
+    }
+
+    private static boolean isPlain(NodeProto gemm, boolean lies) {
+        return lies == (GraphNames.integer(gemm, "transB", 0) == 0)
+                && GraphNames.integer(gemm, "transA", 0) == 0
+                && gemm.getAttributeList().stream()
+                        .noneMatch(a -> a.getName().equals("alpha") && a.getF() != 1);
+    }
+
+    private static Optional<How> when(boolean fits, How how) {
+        return fits ? Optional.of(how) : Optional.empty();
     }
 
     private static ConversionException.BaseMismatch noPlace(String module, String why) {
@@ -182,20 +278,77 @@ final class SlotGraph {
 
     private void insert(Slot slot, Reading reading, String a, String b) {
         String name = "graft/slot/" + slot.module() + "/" + reading.index();
+        String wide = widened(name, reading.place(), b);
+        if (reading.how() == How.WEIGHT) {
+            addToWeight(name, reading, a, wide);
+            return;
+        }
         String output = editor.graph().proto().getGraph().getNode(reading.index()).getOutput(0);
         String hidden = editor.intercept(reading.index(), "base");
         NodeProto node = reading.node();
         NodeProto.Builder first =
-                slot.kind() == Slot.Kind.embedding
+                reading.how() == How.ROWS
                         ? GraphEditor.node("Gather", name + "/A", name + "/a", a, node.getInput(1))
                         : GraphEditor.node("MatMul", name + "/A", name + "/a", node.getInput(0), a);
         editor.after(reading.index(), first);
         editor.after(
                 reading.index(),
-                GraphEditor.node("MatMul", name + "/B", name + "/b", name + "/a", b));
+                GraphEditor.node("MatMul", name + "/B", name + "/b", name + "/a", wide));
         editor.after(
                 reading.index(),
                 GraphEditor.node("Add", name + "/Add", output, hidden, name + "/b"));
+    }
+
+    /** B with zeros for features that others write, times the graph's own scale. */
+    private String widened(String name, Place place, String b) {
+        String value = b;
+        if (!place.isWhole()) {
+            editor.put(
+                    SparseInitializer.integers(name + "/pads", 0, place.before(), 0, place.after())
+                            .addDims(4)
+                            .build());
+            editor.first(editor.compute("Pad", name + "/padded", value, name + "/pads"));
+            value = name + "/padded";
+        }
+        if (place.scale() != 1) {
+            editor.put(
+                    TensorProto.newBuilder()
+                            .setName(name + "/scale")
+                            .setDataType(TensorProto.DataType.FLOAT_VALUE)
+                            .addFloatData(place.scale())
+                            .build());
+            editor.first(editor.compute("Mul", name + "/scaled", value, name + "/scale"));
+            value = name + "/scaled";
+        }
+        return value;
+    }
+
+    private void addToWeight(String name, Reading reading, String a, String b) {
+        Place place = reading.place();
+        String product = name + "/product";
+        editor.first(editor.compute("MatMul", product, a, b));
+        if (place.turned()) {
+            editor.first(editor.compute("Transpose", name + "/turned", product));
+            product = name + "/turned";
+        }
+        if (place.shape().rank() != 2) {
+            editor.put(
+                    SparseInitializer.integers(name + "/shape", place.shape().toArray())
+                            .addDims(place.shape().rank())
+                            .build());
+            editor.first(editor.compute("Reshape", name + "/shaped", product, name + "/shape"));
+            product = name + "/shaped";
+        }
+        String weight = weights.getOrDefault(reading.use(), reading.node().getInput(1));
+        String sum = name + "/weight";
+        editor.first(editor.compute("Add", sum, weight, product));
+        weights.put(reading.use(), sum);
+        editor.rewire(reading.use(), sum);
+    }
+
+    /** Whether a weight is no constant, so that other kernels compute with it. */
+    boolean hasFreeWeights() {
+        return !weights.isEmpty() || !wholes.isEmpty();
     }
 
     /**

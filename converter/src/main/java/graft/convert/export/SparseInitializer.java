@@ -99,7 +99,7 @@ final class SparseInitializer {
     }
 
     /** A scalar, until it gets an axis. */
-    private static TensorProto.Builder integers(String name, long... values) {
+    static TensorProto.Builder integers(String name, long... values) {
         TensorProto.Builder tensor =
                 TensorProto.newBuilder()
                         .setName(name)
