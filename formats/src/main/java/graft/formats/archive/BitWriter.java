@@ -19,7 +19,7 @@ final class BitWriter {
 
     /**
      * @param value nothing above its lowest {@code bits}
-     * @param bits 0 to 32
+     * @param bits 0 to 57
      */
     void put(long value, int bits) {
         pending |= value << fill;

@@ -16,6 +16,9 @@ final class PlainFloats {
     private static final int MAX_SYMBOL_BITS = 10;
     private static final int MANTISSA_BITS = 2;
 
+    /** Four numbers of so many bits are read and written at once. */
+    private static final int NARROW = 14;
+
     private final byte[] symbols;
     private final byte[] tables;
     private final byte[] stream;
@@ -183,7 +186,16 @@ final class PlainFloats {
             int zero = zeros[s];
             int width = 1 + low - zero;
             for (int i = 0; i < n; i++) {
-                rest.put((bits[i] & mask) >>> zero << 1 | bits[i] >>> sign & 1, width);
+                bits[i] = (bits[i] & mask) >>> zero << 1 | bits[i] >>> sign & 1;
+            }
+            int i = 0;
+            for (; width <= NARROW && i + 4 <= n; i += 4) {
+                long two = bits[i] | (long) bits[i + 1] << width;
+                long next = bits[i + 2] | (long) bits[i + 3] << width;
+                rest.put(two | next << 2 * width, 4 * width);
+            }
+            for (; i < n; i++) {
+                rest.put(bits[i], width);
             }
         }
         return rest.end();
@@ -245,9 +257,21 @@ final class PlainFloats {
             int zero = zeros[s];
             int width = 1 + low - zero;
             int mask = (int) ((1L << width) - 1);
-            for (int i = 0; i < n; i++) {
-                int rest = (int) (LittleEndian.getI64(in, (int) (bit >>> 3)) >>> (bit & 7)) & mask;
+            int i = 0;
+            for (; width <= NARROW && i + 4 <= n; i += 4) {
+                long four = LittleEndian.getI64(in, (int) (bit >>> 3)) >>> (bit & 7);
+                bits[i] = (int) four & mask;
+                bits[i + 1] = (int) (four >>> width) & mask;
+                bits[i + 2] = (int) (four >>> 2 * width) & mask;
+                bits[i + 3] = (int) (four >>> 3 * width) & mask;
+                bit += 4 * width;
+            }
+            for (; i < n; i++) {
+                bits[i] = (int) (LittleEndian.getI64(in, (int) (bit >>> 3)) >>> (bit & 7)) & mask;
                 bit += width;
+            }
+            for (i = 0; i < n; i++) {
+                int rest = bits[i];
                 bits[i] = values[symbols[first + i] & 0xff] | rest >>> 1 << zero | rest << sign;
             }
             FloatSegment.store(bits, type.bytes(), s, n, raw);
