@@ -8,6 +8,7 @@ work=${WORK:-$(mktemp -d)}
 python=${PYTHON:-python3}
 peers=benchmarks/peers
 mkdir -p "$work"
+. benchmarks/prepare.sh
 TIMEFORMAT='  %R s wall, %U s user, %S s system'
 
 [ -d "$work/7b" ] || "$python" $peers/adapter_7b.py "$work/7b"

@@ -9,7 +9,7 @@ folder=$(mktemp -d "${FOLDER:-${TMPDIR:-/tmp}}/download.XXXXXX")
 hub=
 trap '[ -z "$hub" ] || kill "$hub"; rm -rf "$folder"' EXIT
 
-mvn -q -pl converter -am -DskipTests -Djacoco.skip=true package
+. benchmarks/prepare.sh
 java=$(./graft env --json | sed -n 's/.*"java" : "\(.*\)".*/\1/p')
 
 "$python" - "$folder/source" "${FILES:-1}" <<'PY'
