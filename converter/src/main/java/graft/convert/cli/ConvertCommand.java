@@ -107,7 +107,7 @@ final class ConvertCommand implements Callable<Integer> {
                         models,
                         baseFolder,
                         common.name(base),
-                        merge.options(models.size()),
+                        merge.optionsWithoutStatistics(models.size()),
                         merge.dtype(),
                         sparsify.options(),
                         energy,

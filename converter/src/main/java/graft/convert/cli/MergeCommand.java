@@ -2,7 +2,6 @@ package graft.convert.cli;
 
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
-import graft.convert.merge.MergeMethod;
 import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeOptions;
 import graft.convert.merge.MergeRequest;
@@ -40,7 +39,9 @@ final class MergeCommand implements Callable<Integer> {
             names = "--statistics",
             paramLabel = "FILE",
             arity = "1..*",
-            description = "For fisher: a file per fine-tune with the weight of every entry.")
+            description =
+                    "For fisher: a file per fine-tune with the weight of every entry. For regmean: one"
+                            + " with XᵀX of every linear layer's inputs, named as its weight.")
     List<String> statistics = new ArrayList<>();
 
     @Override
@@ -56,11 +57,11 @@ final class MergeCommand implements Callable<Integer> {
         for (String file : statistics) {
             files.add(common.path(file));
         }
-        if (files.size() != (options.method() == MergeMethod.FISHER ? models.size() : 0)) {
+        if (files.size() != (options.method().needsStatistics() ? models.size() : 0)) {
             throw new UsageException(
                     "--statistics: %d files for %s of %d fine-tunes"
                             .formatted(files.size(), options.method().word(), models.size()),
-                    "--method fisher needs one per fine-tune, the others none");
+                    "--method fisher and regmean need one per fine-tune, the others none");
         }
         Ledger ledger =
                 new MergeModels()

@@ -22,7 +22,8 @@ final class MergeOptionGroup {
             names = "--method",
             paramLabel = "NAME",
             description =
-                    "task-arithmetic (default), mean, ties, dare, dare-ties, breadcrumbs, emr, fisher.")
+                    "task-arithmetic (default), mean, ties, dare, dare-ties, breadcrumbs, emr, fisher, tsv,"
+                            + " regmean.")
     String method = MergeMethod.TASK_ARITHMETIC.word();
 
     @Option(
@@ -31,7 +32,7 @@ final class MergeOptionGroup {
             paramLabel = "F",
             description =
                     "Share of every task vector (λ), or one per fine-tune; default 0.3, and 1 where signs"
-                            + " are elected.")
+                            + " are elected and for tsv.")
     List<Double> weight = new ArrayList<>();
 
     @Option(
@@ -58,6 +59,12 @@ final class MergeOptionGroup {
             description = "Trim each task vector as a whole or tensor by tensor (default).")
     Scope scope = Scope.tensor;
 
+    @Option(
+            names = "--alpha",
+            paramLabel = "F",
+            description = "By which regmean multiplies off-diagonals; default 0.9.")
+    double alpha = MergeOptions.DEFAULT_ALPHA;
+
     /** Over what entries are trimmed. */
     enum Scope {
         /** The whole task vector. */
@@ -81,6 +88,19 @@ final class MergeOptionGroup {
         return Optional.ofNullable(dtype);
     }
 
+    /** The same for verbs that take no statistics. */
+    MergeOptions optionsWithoutStatistics(int models) {
+        MergeOptions options = options(models);
+        if (options.method().needsStatistics()) {
+            throw new UsageException(
+                    "--method %s needs --statistics, which graft merge alone takes"
+                            .formatted(method),
+                    "merge with graft merge, then graft sparsify each fine-tune with the result as"
+                            + " --base");
+        }
+        return options;
+    }
+
     /**
      * The options, checked.
      *
@@ -96,16 +116,17 @@ final class MergeOptionGroup {
                                                 + Arrays.stream(MergeMethod.values())
                                                         .map(MergeMethod::word)
                                                         .collect(Collectors.joining(", "))));
-        boolean elected =
+        boolean whole =
                 chosen == MergeMethod.TIES
                         || chosen == MergeMethod.DARE_TIES
-                        || chosen == MergeMethod.EMR;
+                        || chosen == MergeMethod.EMR
+                        || chosen == MergeMethod.TSV;
         if (weight.size() > 1 && weight.size() != models) {
             throw new UsageException(
                     "--weight has %d values for %d fine-tunes".formatted(weight.size(), models),
                     "give one, or one per fine-tune: --weight 0.3,0.5");
         }
-        MergeOptions defaults = MergeOptions.of(chosen, elected ? 1 : MergeOptions.DEFAULT_WEIGHT);
+        MergeOptions defaults = MergeOptions.of(chosen, whole ? 1 : MergeOptions.DEFAULT_WEIGHT);
         try {
             return new MergeOptions(
                     chosen,
@@ -116,6 +137,7 @@ final class MergeOptionGroup {
                     gamma,
                     scope == Scope.global,
                     false,
+                    alpha,
                     seed);
         } catch (IllegalArgumentException e) {
             throw new UsageException("--" + e.getMessage(), "graft merge --help lists the ranges");

@@ -39,7 +39,7 @@ final class SweepCommand implements Callable<Integer> {
                         models,
                         common.path(family.base),
                         common.name(family.base),
-                        merge.options(models.size()),
+                        merge.optionsWithoutStatistics(models.size()),
                         merge.dtype(),
                         sparsify.options(),
                         1,

@@ -23,7 +23,11 @@ public enum MergeMethod {
     /** The largest magnitude among those with the elected sign (EMR, arXiv 2405.17461). */
     EMR,
     /** Weighted by the user's Fisher information (arXiv 2111.09832). */
-    FISHER;
+    FISHER,
+    /** Singular vectors of the tasks made orthogonal to each other; see {@link SingularMerge}. */
+    TSV,
+    /** Least squares on the user's Gram matrices of inputs; see {@link RegressionMerge}. */
+    REGMEAN;
 
     /** As the command line and ledgers spell it: {@code task-arithmetic}. */
     public String word() {
@@ -38,6 +42,11 @@ public enum MergeMethod {
             }
         }
         return Optional.empty();
+    }
+
+    /** Whether the user has to give a file of statistics per fine-tune. */
+    public boolean needsStatistics() {
+        return this == FISHER || this == REGMEAN;
     }
 
     /** Whether task vectors are trimmed to a density first. */

@@ -6,6 +6,8 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
+import graft.convert.linalg.Kernel;
+import graft.convert.linalg.Kernels;
 import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Journal;
@@ -303,6 +305,15 @@ public final class MergeModels {
             TensorSink out)
             throws IOException {
         MergeOptions options = request.options();
+        boolean matrix = item.info().shape().rank() == 2 && item.info().shape().elements() > 0;
+        if (options.method() == MergeMethod.TSV && matrix) {
+            new SingularMerge(kernel(), item, options).run(out);
+            return;
+        }
+        if (options.method() == MergeMethod.REGMEAN && !item.statistics().isEmpty()) {
+            new RegressionMerge(kernel(), item, options).run(out);
+            return;
+        }
         List<TileMerge.Trim> own = new ArrayList<>();
         if (options.method().trims()) {
             for (int m = 0; m < item.pairs().size(); m++) {
@@ -313,6 +324,10 @@ public final class MergeModels {
             }
         }
         new TileMerge(item, options, own).run(out);
+    }
+
+    private static Kernel kernel() {
+        return Kernels.select(Kernels.Choice.auto);
     }
 
     private static TileMerge.Trim trim(MergeOptions options, TensorPair pair) throws IOException {

@@ -18,6 +18,7 @@ import java.util.TreeMap;
  * @param gamma share of the largest entries that breadcrumbs drop
  * @param globally whether trimming looks at all tensors of a task vector together
  * @param normalise whether a sum is divided by the sum of its weights, as mergekit does for TIES
+ * @param alpha by which RegMean multiplies what of a Gram matrix is not its diagonal
  * @param seed of DARE
  */
 public record MergeOptions(
@@ -29,9 +30,13 @@ public record MergeOptions(
         double gamma,
         boolean globally,
         boolean normalise,
+        double alpha,
         long seed) {
     /** FusionBench's value, not known to be the paper's. */
     public static final double DEFAULT_WEIGHT = 0.3;
+
+    /** RegMean's own, for most of its models. */
+    public static final double DEFAULT_ALPHA = 0.9;
 
     /**
      * @throws IllegalArgumentException naming the option that is out of range
@@ -55,6 +60,33 @@ public record MergeOptions(
         if (!(gamma >= 0 && gamma < 1)) {
             throw new IllegalArgumentException("gamma %s is outside [0, 1)".formatted(gamma));
         }
+        if (!(alpha >= 0 && alpha <= 1)) {
+            throw new IllegalArgumentException("alpha %s is outside [0, 1]".formatted(alpha));
+        }
+    }
+
+    /** The same without statistics of RegMean, whose alpha is the customary one. */
+    public MergeOptions(
+            MergeMethod method,
+            double weight,
+            List<Double> weights,
+            Map<String, Double> patterns,
+            double density,
+            double gamma,
+            boolean globally,
+            boolean normalise,
+            long seed) {
+        this(
+                method,
+                weight,
+                weights,
+                patterns,
+                density,
+                gamma,
+                globally,
+                normalise,
+                DEFAULT_ALPHA,
+                seed);
     }
 
     /** Task arithmetic with one weight for all. */
@@ -100,6 +132,9 @@ public record MergeOptions(
         }
         if (drops) {
             words.put("seed", seed);
+        }
+        if (method == MergeMethod.REGMEAN) {
+            words.put("alpha", alpha);
         }
         if (normalise) {
             words.put("normalize", true);

@@ -29,6 +29,7 @@ final class MergePlan {
             throws ConversionException {
         List<MergeItem> items = new ArrayList<>();
         List<String> differences = new ArrayList<>();
+        boolean gram = request.options().method() == MergeMethod.REGMEAN;
         int merged = 0;
         for (TensorInfo info : base.tensors()) {
             List<TensorPair> pairs = pairs(request, base, models, info, differences);
@@ -43,7 +44,8 @@ final class MergePlan {
                             info,
                             out,
                             isMerged ? pairs : List.of(),
-                            isMerged ? statistics(statistics, info) : List.of()));
+                            isMerged && !gram ? statistics(statistics, info) : List.of(),
+                            false));
         }
         if (!differences.isEmpty()) {
             throw mismatch(request, differences);
@@ -53,7 +55,7 @@ final class MergePlan {
                     "the fine-tunes share no tensor with " + request.baseSource(),
                     "check that this is the base they were fine-tuned from");
         }
-        return items;
+        return gram ? GramMatrices.of(items, statistics) : items;
     }
 
     private static ConversionException mismatch(MergeRequest request, List<String> differences) {

@@ -55,7 +55,7 @@ public record MergeRequest(
                     "weight: %d weights for %d fine-tunes"
                             .formatted(options.weights().size(), count));
         }
-        int needed = options.method() == MergeMethod.FISHER ? count : 0;
+        int needed = options.method().needsStatistics() ? count : 0;
         if (statistics.size() != needed) {
             throw new IllegalArgumentException(
                     "statistics: %s needs %d files, there are %d"

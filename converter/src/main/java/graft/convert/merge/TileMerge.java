@@ -135,7 +135,7 @@ final class TileMerge {
                     v[i] = kept ? (float) ((model[i] - base[i]) / options.density()) : 0;
                 }
             }
-            case MEAN, TASK_ARITHMETIC, EMR, FISHER -> {
+            case MEAN, TASK_ARITHMETIC, EMR, FISHER, TSV, REGMEAN -> {
                 for (int i = 0; i < count; i++) {
                     v[i] = model[i] - base[i];
                 }
@@ -146,7 +146,13 @@ final class TileMerge {
     private void join(long first, float[][] vectors, double[] merged, int count) {
         Arrays.fill(merged, 0, count, 0);
         switch (options.method()) {
-            case MEAN -> sum(vectors, merged, count, 1.0 / vectors.length);
+            case TSV -> { // of a vector: the mean, times λ
+                weigh(vectors, merged, count);
+                for (int i = 0; i < count; i++) {
+                    merged[i] /= vectors.length;
+                }
+            }
+            case MEAN, REGMEAN -> sum(vectors, merged, count, 1.0 / vectors.length);
             case TASK_ARITHMETIC, DARE, BREADCRUMBS -> weigh(vectors, merged, count);
             case TIES, DARE_TIES -> elect(vectors, merged, count);
             case EMR -> largestElected(vectors, merged, count);
