@@ -1,5 +1,7 @@
 package graft.convert.cli;
 
+import org.jspecify.annotations.Nullable;
+
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -14,10 +16,14 @@ final class FineTuneOptions {
             description = "Checkpoint files or folders.")
     List<String> fineTunes;
 
-    @Option(
-            names = "--base",
-            required = true,
-            paramLabel = "REF",
-            description = "What they started from.")
-    String base;
+    @Option(names = "--base", paramLabel = "REF", description = "What they started from.")
+    @Nullable String base;
+
+    /** The base, which every verb needs that is not told of it otherwise. */
+    String base() {
+        if (base == null) {
+            throw new UsageException("no --base", "say what they started from: --base REF");
+        }
+        return base;
+    }
 }

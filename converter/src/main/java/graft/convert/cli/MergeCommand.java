@@ -5,29 +5,51 @@ import graft.convert.ledger.LedgerWriter;
 import graft.convert.merge.MergeModels;
 import graft.convert.merge.MergeOptions;
 import graft.convert.merge.MergeRequest;
+import graft.convert.merge.MergekitConfig;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 
 @Command(
         name = "merge",
-        description = "Merge fine-tunes of one base into one model.",
+        description =
+                "Merge fine-tunes of one base into one model; in place of them and the options, a"
+                        + " configuration file of mergekit.",
         footer = {
             "",
             "--force also accepts a base that the fine-tunes seem not to come from.",
             "",
-            "Example:",
-            "  graft merge tune-a tune-b --base base-model -o merged"
+            "Examples:",
+            "  graft merge tune-a tune-b --base base-model -o merged",
+            "  graft merge config.yml -o merged    (as mergekit-yaml does)"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class MergeCommand implements Callable<Integer> {
+    private static final List<String> IN_THE_FILE =
+            List.of(
+                    "--base",
+                    "--method",
+                    "--weight",
+                    "--tensor-weight",
+                    "--merge-density",
+                    "--gamma",
+                    "--merge-scope",
+                    "--alpha",
+                    "--dtype",
+                    "--statistics");
+
+    @Spec CommandSpec spec;
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
@@ -47,10 +69,14 @@ final class MergeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
-        MergeOptions options = merge.options(family.fineTunes.size());
+        Optional<MergekitConfig> config = config();
+        List<String> fineTunes = config.map(MergekitConfig::models).orElse(family.fineTunes);
+        String base = config.isPresent() ? config.get().base() : family.base();
+        MergeOptions options =
+                config.isPresent() ? config.get().options() : merge.options(fineTunes.size());
         long maxShardBytes = shards.checked();
         List<MergeRequest.FineTune> models = new ArrayList<>();
-        for (String fineTune : family.fineTunes) {
+        for (String fineTune : fineTunes) {
             models.add(new MergeRequest.FineTune(common.path(fineTune), common.name(fineTune)));
         }
         List<Path> files = new ArrayList<>();
@@ -67,12 +93,12 @@ final class MergeCommand implements Callable<Integer> {
                 new MergeModels()
                         .run(
                                 new MergeRequest(
-                                        common.path(family.base),
-                                        common.name(family.base),
+                                        common.path(base),
+                                        common.name(base),
                                         models,
                                         options,
                                         files,
-                                        merge.dtype(),
+                                        config.isPresent() ? config.get().dtype() : merge.dtype(),
                                         maxShardBytes,
                                         write.output,
                                         write.force,
@@ -80,15 +106,41 @@ final class MergeCommand implements Callable<Integer> {
                                         common.progress()));
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(
-                "%d models, %s, λ %s · %d tensors merged, %d carried from the base"
+                "%d models, %s, %s · %d tensors merged, %d carried from the base"
                         .formatted(
                                 models.size(),
                                 options.method().word(),
-                                options.weights().isEmpty() ? options.weight() : options.weights(),
+                                config.isPresent()
+                                        ? "as " + family.fineTunes.getFirst() + " says"
+                                        : "λ "
+                                                + (options.weights().isEmpty()
+                                                        ? options.weight()
+                                                        : options.weights()),
                                 (long) ledger.total("tensorsMerged"),
                                 (long) ledger.total("tensorsCarried")));
         write.announce(printer);
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
+    }
+
+    /** The merge that a file of mergekit's says, if one was given in place of fine-tunes. */
+    private Optional<MergekitConfig> config() throws IOException {
+        String first = family.fineTunes.getFirst();
+        if (Refs.remote(first).isPresent() || !MergekitConfig.isAt(Refs.local(first))) {
+            return Optional.empty();
+        }
+        if (family.fineTunes.size() > 1) {
+            throw new UsageException(
+                    first + " says what to merge; there is more beside it",
+                    "give the file alone, or fine-tunes and options");
+        }
+        for (String name : IN_THE_FILE) {
+            if (spec.commandLine().getParseResult().hasMatchedOption(name)) {
+                throw new UsageException(
+                        "%s: %s says that".formatted(name, first),
+                        "change the file, or go without");
+            }
+        }
+        return Optional.of(MergekitConfig.read(Refs.local(first)));
     }
 }

@@ -136,9 +136,10 @@ final class MergeOptionGroup {
                     density == null ? defaults.density() : density,
                     gamma,
                     scope == Scope.global,
-                    false,
+                    MergeOptions.divides(chosen),
                     alpha,
-                    seed);
+                    seed,
+                    List.of());
         } catch (IllegalArgumentException e) {
             throw new UsageException("--" + e.getMessage(), "graft merge --help lists the ranges");
         }

@@ -37,8 +37,8 @@ final class SweepCommand implements Callable<Integer> {
         var request =
                 new ConvertRequest(
                         models,
-                        common.path(family.base),
-                        common.name(family.base),
+                        common.path(family.base()),
+                        common.name(family.base()),
                         merge.optionsWithoutStatistics(models.size()),
                         merge.dtype(),
                         sparsify.options(),

@@ -38,7 +38,7 @@ record ReferenceRow(
                     "ties_tuned", Optional.of(ties()));
 
     private static MergeOptions ties() {
-        return new MergeOptions(MergeMethod.TIES, 1, List.of(), Map.of(), 0.2, 0, true, false, 0);
+        return new MergeOptions(MergeMethod.TIES, 1, List.of(), Map.of(), 0.2, 0, true, true, 0);
     }
 
     /** Empty for rows of adapters and for codings that Graft has not. */

@@ -320,7 +320,7 @@ public final class MergeModels {
                 own.add(
                         options.globally()
                                 ? trims.get(m).get(index)
-                                : trim(options, item.pairs().get(m)));
+                                : trim(options, m, item.pairs().get(m)));
             }
         }
         new TileMerge(item, options, own).run(out);
@@ -330,13 +330,17 @@ public final class MergeModels {
         return Kernels.select(Kernels.Choice.auto);
     }
 
-    private static TileMerge.Trim trim(MergeOptions options, TensorPair pair) throws IOException {
+    /** Counts are rounded down, as mergekit has them. */
+    private static TileMerge.Trim trim(MergeOptions options, int m, TensorPair pair)
+            throws IOException {
         long n = pair.elements();
-        long target = (long) Math.floor(options.density() * n + 0.5);
+        String name = pair.model().name();
+        long target = (long) (options.densityOf(m, name) * n);
         if (options.method() == MergeMethod.TIES) {
             return new TileMerge.Trim(Threshold.of(pair, Math.max(1, target)), Threshold.none());
         }
-        long top = Math.min((long) (options.gamma() * n), n - Math.min(n, target));
+        long gamma = (long) (options.gammaOf(m, name) * n);
+        long top = Math.min(gamma, n - Math.min(n, target));
         return new TileMerge.Trim(
                 Threshold.of(pair, Math.min(n, target + top)), Threshold.of(pair, top));
     }

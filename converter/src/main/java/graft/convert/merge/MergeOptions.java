@@ -17,9 +17,11 @@ import java.util.TreeMap;
  * @param density share of entries kept by methods that trim or drop
  * @param gamma share of the largest entries that breadcrumbs drop
  * @param globally whether trimming looks at all tensors of a task vector together
- * @param normalise whether a sum is divided by the sum of its weights, as mergekit does for TIES
+ * @param normalise whether a sum is divided by the sum of the weights that take part, as mergekit
+ *     does for TIES
  * @param alpha by which RegMean multiplies what of a Gram matrix is not its diagonal
  * @param seed of DARE
+ * @param rules values for single fine-tunes or tensors, before all others; the first match counts
  */
 public record MergeOptions(
         MergeMethod method,
@@ -31,7 +33,8 @@ public record MergeOptions(
         boolean globally,
         boolean normalise,
         double alpha,
-        long seed) {
+        long seed,
+        List<Rule> rules) {
     /** FusionBench's value, not known to be the paper's. */
     public static final double DEFAULT_WEIGHT = 0.3;
 
@@ -43,6 +46,7 @@ public record MergeOptions(
      */
     public MergeOptions {
         weights = List.copyOf(weights);
+        rules = List.copyOf(rules);
         patterns = java.util.Collections.unmodifiableMap(new java.util.LinkedHashMap<>(patterns));
         boolean finite = Double.isFinite(weight);
         for (double each : weights) {
@@ -65,7 +69,21 @@ public record MergeOptions(
         }
     }
 
-    /** The same without statistics of RegMean, whose alpha is the customary one. */
+    /**
+     * A value for some tensors of some fine-tunes.
+     *
+     * @param parameter {@code weight}, {@code density}, {@code gamma}, or {@code lambda}, by which
+     *     the joined vector is multiplied
+     * @param model number of the fine-tune; below 0 for all
+     * @param contained what the tensor's name contains; empty for all
+     */
+    public record Rule(String parameter, int model, String contained, double value) {
+        boolean matches(String of, int m, String name) {
+            return parameter.equals(of) && (model < 0 || model == m) && name.contains(contained);
+        }
+    }
+
+    /** The same without rules and with the customary alpha, which RegMean alone needs. */
     public MergeOptions(
             MergeMethod method,
             double weight,
@@ -86,7 +104,8 @@ public record MergeOptions(
                 globally,
                 normalise,
                 DEFAULT_ALPHA,
-                seed);
+                seed,
+                List.of());
     }
 
     /** Task arithmetic with one weight for all. */
@@ -98,11 +117,42 @@ public record MergeOptions(
     public static MergeOptions of(MergeMethod method, double weight) {
         double density = method == MergeMethod.TIES ? 0.2 : 0.1;
         return new MergeOptions(
-                method, weight, List.of(), Map.of(), density, 0.01, false, false, 17);
+                method, weight, List.of(), Map.of(), density, 0.01, false, divides(method), 17);
+    }
+
+    /** Whether {@code method}, as its paper has it, divides by the weights that take part. */
+    public static boolean divides(MergeMethod method) {
+        return method == MergeMethod.TIES || method == MergeMethod.DARE_TIES;
+    }
+
+    private double ruled(String parameter, int model, String name, double otherwise) {
+        return rules.stream()
+                .filter(rule -> rule.matches(parameter, model, name))
+                .mapToDouble(Rule::value)
+                .findFirst()
+                .orElse(otherwise);
+    }
+
+    /** Share of the entries of fine-tune {@code model} that are kept in tensor {@code name}. */
+    double densityOf(int model, String name) {
+        return ruled("density", model, name, density);
+    }
+
+    /** Share of the largest entries that breadcrumbs drop there. */
+    double gammaOf(int model, String name) {
+        return ruled("gamma", model, name, gamma);
+    }
+
+    /** By which the joined vector of tensor {@code name} is multiplied. */
+    double lambdaOf(String name, double otherwise) {
+        return ruled("lambda", -1, name, otherwise);
     }
 
     /** λ of fine-tune {@code model} in tensor {@code name}. */
     double weightOf(int model, String name) {
+        if (!rules.isEmpty()) {
+            return ruled("weight", model, name, weights.isEmpty() ? weight : weights.get(model));
+        }
         for (var pattern : patterns.entrySet()) {
             if (NamePattern.matches(pattern.getKey(), name)) {
                 return pattern.getValue();
@@ -115,16 +165,18 @@ public record MergeOptions(
     public Map<String, Object> words() {
         Map<String, Object> words = new TreeMap<>();
         words.put("method", method.word());
-        words.put("weight", weight);
-        for (int i = 0; i < weights.size(); i++) {
+        if (rules.isEmpty()) {
+            words.put("weight", weight);
+        }
+        for (int i = 0; i < weights.size() && rules.isEmpty(); i++) {
             words.put("weight " + i, weights.get(i));
         }
         patterns.forEach((pattern, share) -> words.put("weight " + pattern, share));
         boolean drops = method == MergeMethod.DARE || method == MergeMethod.DARE_TIES;
-        if (method.trims() || drops) {
+        if ((method.trims() || drops) && rules.isEmpty()) {
             words.put("density", density);
         }
-        if (method == MergeMethod.BREADCRUMBS) {
+        if (method == MergeMethod.BREADCRUMBS && rules.isEmpty()) {
             words.put("gamma", gamma);
         }
         if (method.trims()) {
@@ -138,6 +190,12 @@ public record MergeOptions(
         }
         if (normalise) {
             words.put("normalize", true);
+        }
+        for (int i = 0; i < rules.size(); i++) {
+            Rule rule = rules.get(i);
+            String model = rule.model < 0 ? "" : " of " + rule.model;
+            String tensors = rule.contained.isEmpty() ? "" : " in " + rule.contained;
+            words.put("rule %03d: %s%s%s".formatted(i, rule.parameter, model, tensors), rule.value);
         }
         return words;
     }

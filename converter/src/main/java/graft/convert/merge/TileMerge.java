@@ -130,9 +130,10 @@ final class TileMerge {
                                         (_, i, _) -> v[i] = 0);
             }
             case DARE, DARE_TIES -> {
+                double density = options.densityOf(m, item.info().name());
                 for (int i = 0; i < count; i++) {
-                    boolean kept = random.get(m).at(first + i) < options.density();
-                    v[i] = kept ? (float) ((model[i] - base[i]) / options.density()) : 0;
+                    boolean kept = random.get(m).at(first + i) < density;
+                    v[i] = kept ? (float) ((model[i] - base[i]) / density) : 0;
                 }
             }
             case MEAN, TASK_ARITHMETIC, EMR, FISHER, TSV, REGMEAN -> {
@@ -174,7 +175,9 @@ final class TileMerge {
 
     private void weigh(float[][] vectors, double[] merged, int count) {
         double total = Arrays.stream(weights).sum();
-        double scale = options.normalise() && Math.abs(total) >= NO_WEIGHT ? 1 / total : 1;
+        double lambda = options.lambdaOf(item.info().name(), 1);
+        boolean divide = options.normalise() && Math.abs(total) >= NO_WEIGHT;
+        double scale = divide ? lambda / total : lambda;
         if (Arrays.stream(weights).allMatch(w -> w == weights[0])) {
             sum(vectors, merged, count, weights[0] * scale);
             return;
@@ -192,10 +195,12 @@ final class TileMerge {
     }
 
     private double lambda() {
-        return options.weights().isEmpty() ? weights[0] : options.weight();
+        double given = options.weights().isEmpty() ? weights[0] : options.weight();
+        return options.lambdaOf(item.info().name(), given);
     }
 
     private void elect(float[][] vectors, double[] merged, int count) {
+        double lambda = lambda();
         for (int i = 0; i < count; i++) {
             double sum = 0;
             for (int m = 0; m < vectors.length; m++) {
@@ -210,7 +215,8 @@ final class TileMerge {
                     share += electionWeight(m);
                 }
             }
-            merged[i] = Math.abs(share) < NO_WEIGHT ? 0 : lambda() * agreed / share;
+            double divisor = options.normalise() ? share : 1;
+            merged[i] = Math.abs(divisor) < NO_WEIGHT ? 0 : lambda * agreed / divisor;
         }
     }
 

@@ -119,7 +119,17 @@ class MatrixMergeTest {
 
     private static MergeOptions regression(double alpha) {
         return new MergeOptions(
-                MergeMethod.REGMEAN, 1, List.of(), Map.of(), 0.1, 0, false, false, alpha, 17);
+                MergeMethod.REGMEAN,
+                1,
+                List.of(),
+                Map.of(),
+                0.1,
+                0,
+                false,
+                false,
+                alpha,
+                17,
+                List.of());
     }
 
     /**

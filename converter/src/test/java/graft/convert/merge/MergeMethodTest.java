@@ -41,7 +41,7 @@ class MergeMethodTest {
                         0.2,
                         0.1,
                         false,
-                        false,
+                        MergeOptions.divides(method),
                         17);
         Path out = merge(options, List.of());
         for (String name : List.of("w", "b")) {
