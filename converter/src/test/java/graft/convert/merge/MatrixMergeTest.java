@@ -35,7 +35,7 @@ class MatrixMergeTest {
                     "wide.weight", new long[] {30, 700});
 
     @TempDir Path folder;
-    private Path base;
+    private Path base = Path.of("unset");
     private final List<Path> tunes = new ArrayList<>();
 
     private void family(int tasks) throws IOException {
