@@ -7,10 +7,12 @@ import graft.convert.sparsify.SparsifyOptions;
 import graft.convert.sparsify.SparsifyRequest;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -26,7 +28,8 @@ import java.util.concurrent.Callable;
             "Examples:",
             "  graft sparsify my-model --base base-model -o delta",
             "  graft sparsify my-model --base merged --density 0.01 -o delta",
-            "  graft sparsify my-model --base merged --preset paper --density 0.1 -o delta"
+            "  graft sparsify my-model --base merged --preset paper --density 0.1 -o delta",
+            "  graft sparsify my-model --base merged --density 0.1 --layout sparse-bitmask -o residual"
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class SparsifyCommand implements Callable<Integer> {
@@ -46,6 +49,28 @@ final class SparsifyCommand implements Callable<Integer> {
 
     @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
 
+    @Option(
+            names = "--layout",
+            paramLabel = "delta|sparse-bitmask",
+            converter = LayoutWord.class,
+            description =
+                    "delta (default), which Graft reads; or the residual as compressed-tensors lays out"
+                            + " sparse matrices.")
+    SparsifyRequest.Layout layout = SparsifyRequest.Layout.delta;
+
+    /** The words of {@link SparsifyRequest.Layout}. */
+    static final class LayoutWord implements ITypeConverter<SparsifyRequest.Layout> {
+        @Override
+        public SparsifyRequest.Layout convert(String word) {
+            return Arrays.stream(SparsifyRequest.Layout.values())
+                    .filter(layout -> layout.word().equals(word))
+                    .findFirst()
+                    .orElseThrow(() ->
+                            new UsageException(
+                                    "--layout " + word, "--layout takes delta or sparse-bitmask"));
+        }
+    }
+
     @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
     boolean dryRun;
 
@@ -64,6 +89,7 @@ final class SparsifyCommand implements Callable<Integer> {
                         common.path(base),
                         common.name(base),
                         options,
+                        layout,
                         write.output,
                         write.force,
                         dryRun,

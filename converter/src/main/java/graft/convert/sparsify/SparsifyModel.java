@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 
 /**
@@ -59,6 +60,9 @@ public final class SparsifyModel {
                 List<TensorRecord> records =
                         batch.write(plan, 0, staged.path(), new Journal(parts));
                 StagedOutput.deleteTree(parts);
+                if (request.layout() == SparsifyRequest.Layout.bitmask) {
+                    BitmaskExport.run(staged.path(), request.base());
+                }
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
                 Ledger ledger = ledger(request, hashes, records, outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
@@ -75,10 +79,14 @@ public final class SparsifyModel {
             List<Ledger.Output> outputs,
             List<String> warnings)
             throws IOException {
+        Map<String, Object> options = new TreeMap<>(request.options().words());
+        if (request.layout() != SparsifyRequest.Layout.delta) {
+            options.put("layout", request.layout().word());
+        }
         return new Ledger(
                 "sparsify",
                 hashes.get(),
-                new TreeMap<>(request.options().words()),
+                options,
                 outputs,
                 records,
                 Totals.of(records),

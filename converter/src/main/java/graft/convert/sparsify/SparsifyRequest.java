@@ -12,6 +12,7 @@ import java.nio.file.Path;
  * @param base checkpoint that the delta will build on: θ₀ or a merged model
  * @param baseSource what the user called it
  * @param options selection and coding
+ * @param layout of the file that is written
  * @param output folder to create
  * @param force whether an existing output is replaced
  * @param dryRun whether to stop when the sizes are known, with nothing written
@@ -24,8 +25,48 @@ public record SparsifyRequest(
         Path base,
         String baseSource,
         SparsifyOptions options,
+        Layout layout,
         Path output,
         boolean force,
         boolean dryRun,
         int threads,
-        Progress progress) {}
+        Progress progress) {
+    /** How what is kept lies in its file. */
+    public enum Layout {
+        /** {@code delta.safetensors}: the smallest, and all that Graft itself reads. */
+        delta,
+        /** {@code residual.safetensors}, as compressed-tensors' {@code sparse-bitmask}. */
+        bitmask;
+
+        /** As the command line and ledgers spell it. */
+        public String word() {
+            return this == bitmask ? "sparse-bitmask" : name();
+        }
+    }
+
+    /** A delta. */
+    public SparsifyRequest(
+            Path fineTune,
+            String source,
+            Path base,
+            String baseSource,
+            SparsifyOptions options,
+            Path output,
+            boolean force,
+            boolean dryRun,
+            int threads,
+            Progress progress) {
+        this(
+                fineTune,
+                source,
+                base,
+                baseSource,
+                options,
+                Layout.delta,
+                output,
+                force,
+                dryRun,
+                threads,
+                progress);
+    }
+}

@@ -74,12 +74,15 @@ public final class DeltaFigures {
         var result = new Result(0, new ArrayList<>(), new ArrayList<>());
         for (Made made : made(ledger)) {
             Path delta = folder.resolve(made.folder).resolve(DeltaHeader.FILE_NAME);
+            if (!Files.exists(delta)) {
+                continue; // another layout; a missing file is said elsewhere
+            }
             Optional<Path> model = find(made.model, others);
             Optional<Path> base =
                     made.base.isPresent()
                             ? find(made.base.get(), others)
                             : Optional.of(folder.resolve("merged"));
-            if (model.isEmpty() || base.isEmpty() || !Files.exists(delta)) {
+            if (model.isEmpty() || base.isEmpty()) {
                 Wanted missing = model.isEmpty() ? made.model : made.base.orElse(made.model);
                 result.notes.add(
                         "figures of %s were not derived again: %s %s is not there as it was; --source tells where"

@@ -339,6 +339,45 @@ class SparsifyModelTest {
         }
     }
 
+    /** compressed-tensors reads the residual, and base plus residual is what apply gives. */
+    @Test
+    void bitmaskResidualIsWhatApplyAdds() throws Exception {
+        Python python =
+                Python.with(
+                        "torch",
+                        "compressed_tensors",
+                        "compressed_tensors.compressors.sparse_compressors");
+        Path base = FAMILY.resolve("base");
+        int n = 0;
+        List<String> arguments = new ArrayList<>();
+        for (var options : everyWay().toList()) {
+            Path delta = folder.resolve("d" + n);
+            Path residual = folder.resolve("r" + n);
+            Path out = folder.resolve("o" + n++);
+            run(FAMILY.resolve("fft-pos"), base, options, 1, delta);
+            apply(delta, base, out, false);
+            new SparsifyModel()
+                    .run(
+                            new SparsifyRequest(
+                                    FAMILY.resolve("fft-pos"),
+                                    "model",
+                                    base,
+                                    "base",
+                                    options,
+                                    SparsifyRequest.Layout.bitmask,
+                                    residual,
+                                    false,
+                                    false,
+                                    2,
+                                    Progress.NONE));
+            assertThat(residual.resolve("delta.safetensors")).doesNotExist();
+            arguments.add(residual.resolve("residual.safetensors").toString());
+            arguments.add(out.resolve("model.safetensors").toString());
+        }
+        String file = base.resolve("model.safetensors").toString();
+        python.run("check_bitmask.py", file, arguments);
+    }
+
     private static TensorRecord record(Ledger ledger, String name) {
         return ledger.tensors().stream()
                 .filter(record -> record.name().equals(name))
