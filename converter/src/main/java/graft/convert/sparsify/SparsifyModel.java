@@ -84,12 +84,6 @@ public final class SparsifyModel {
             options.put("layout", request.layout().word());
         }
         return new Ledger(
-                "sparsify",
-                hashes.get(),
-                options,
-                outputs,
-                records,
-                Totals.of(records),
-                warnings);
+                "sparsify", hashes.get(), options, outputs, records, Totals.of(records), warnings);
     }
 }
