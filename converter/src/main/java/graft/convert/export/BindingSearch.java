@@ -264,7 +264,8 @@ final class BindingSearch {
             Optional<String> meant =
                     named.isPresent()
                             ? named
-                            : only(fitting, names.suggestions(initializer.name()));
+                            : only(fitting, names.suggestions(initializer.name()))
+                                    .or(() -> only(fitting, names.foldedFrom(initializer.name())));
             meant.ifPresent(tensor -> {
                 boolean lies = transposed && named.isEmpty();
                 var how = named.isPresent() ? Binding.Evidence.NAME : Binding.Evidence.PATH;

@@ -56,8 +56,11 @@ public final class GraphCheckpoint implements TensorSource {
             TensorInfo info, GraphNames names, Collection<String> known, Set<String> ambiguous) {
         boolean own = isParameter(info.name());
         List<String> found = new ArrayList<>();
+        Set<String> foldedFrom = names.foldedFrom(info.name());
         if (own) {
             found.add(info.name());
+        } else if (foldedFrom.size() == 1) { // of several, which was the weight is not said
+            found.addAll(foldedFrom);
         } else {
             names.suggestions(info.name()).stream()
                     .filter(name -> !SlotNames.parse(name).isPresent())

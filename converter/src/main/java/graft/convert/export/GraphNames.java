@@ -5,6 +5,7 @@ import graft.formats.onnx.proto.GraphProto;
 import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.TensorProto;
+import graft.formats.onnx.proto.ValueInfoProto;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -21,12 +22,17 @@ import java.util.Set;
  * <p>torch's first exporter names nodes by module path, {@code
  * /encoder/layer.0/attention/self/query/MatMul}; its second puts the path of the module, last but
  * one, into the node metadata {@code pkg.torch.onnx.name_scopes}, and what an initializer was
- * folded from into that initializer's metadata.
+ * folded from into the metadata of that initializer's description among the graph's values.
  */
 final class GraphNames {
     private static final String SCOPES = "pkg.torch.onnx.name_scopes";
-    private static final String FOLDED_FROM =
-            "pkg.onnxscript.optimizer.constant_folding.folded_from";
+
+    /** onnxscript's FOLDED_FROM_KEY, now and as it once was. */
+    private static final Set<String> FOLDED_FROM =
+            Set.of(
+                    "pkg.onnxscript.optimizer.folded_from",
+                    "pkg.onnxscript.optimizer.constant_folding.folded_from");
+
     private static final Set<String> WITH_BIAS = Set.of("Gemm", "Conv", "LayerNormalization");
 
     /** Operators that give their input's values on, cast or turned. */
@@ -46,10 +52,17 @@ final class GraphNames {
             }
         }
         for (TensorProto tensor : graph.getInitializerList()) {
-            for (StringStringEntryProto entry : tensor.getMetadataPropsList()) {
-                if (entry.getKey().equals(FOLDED_FROM)) {
-                    foldedFrom.put(tensor.getName(), Set.of(listed(entry.getValue())));
-                }
+            note(tensor.getName(), tensor.getMetadataPropsList());
+        }
+        for (ValueInfoProto value : graph.getValueInfoList()) {
+            note(value.getName(), value.getMetadataPropsList());
+        }
+    }
+
+    private void note(String value, List<StringStringEntryProto> metadata) {
+        for (StringStringEntryProto entry : metadata) {
+            if (FOLDED_FROM.contains(entry.getKey())) {
+                foldedFrom.put(value, new LinkedHashSet<>(List.of(listed(entry.getValue()))));
             }
         }
     }

@@ -9,6 +9,8 @@ import ai.onnxruntime.OrtEnvironment;
 import graft.convert.ConversionException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.onnx.OnnxModel;
+import graft.formats.onnx.proto.StringStringEntryProto;
+import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.safetensors.SafetensorsReader;
 import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
@@ -18,6 +20,8 @@ import graft.formats.tensor.TensorInfo;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -244,7 +248,83 @@ class GraphBindingTest {
                 expected[i] *= scale;
             }
             assertClose(run(folder.resolve("moved.onnx"), x), expected);
+            sparseChangesOfThemEqualDenseOnes(model, base, moved, x);
         }
+    }
+
+    private void sparseChangesOfThemEqualDenseOnes(
+            OnnxModel model, SafetensorsReader base, float[] norm, float[] x) throws Exception {
+        float[] w = data("q_proj.weight").clone();
+        w[3] = 7;
+        var export = new ExportGraph(model, base);
+        export.merged(
+                "dense",
+                List.of(replace(info("norm.weight"), norm), replace(info("q_proj.weight"), w)),
+                folder);
+        export.sharedBase(folder);
+        export.shared(
+                "sparse",
+                List.of(
+                        new TensorChange.Scatter(
+                                info("norm.weight"), 1, entry -> entry.put(0, norm[0])),
+                        new TensorChange.Scatter(
+                                info("q_proj.weight"), 1, entry -> entry.put(3, 7))),
+                folder);
+        assertThat(run(folder.resolve("sparse.onnx"), x))
+                .containsExactly(run(folder.resolve("dense.onnx"), x));
+    }
+
+    /** Two equal weights, of which only the exporter's note tells which is whose. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "pkg.onnxscript.optimizer.folded_from",
+                "pkg.onnxscript.optimizer.constant_folding.folded_from"
+            })
+    void notesOfFoldingTellEqualWeightsApart(String key) throws Exception {
+        float[] w = tensor("a.weight", IN, IN);
+        tensor("b.weight", w, IN, IN);
+        var tiny =
+                new TinyGraph()
+                        .input("x", TinyGraph.FLOAT, "n", IN)
+                        .weight("val_1", transpose(w, IN, IN), IN, IN)
+                        .weight("val_2", transpose(w, IN, IN), IN, IN)
+                        .node("MatMul", "node_1", "y", "x", "val_1")
+                        .node("MatMul", "node_2", "z", "y", "val_2")
+                        .output("z", "n", IN);
+        Path unknown = tiny.write(folder.resolve("unknown.onnx"));
+        tiny.graph()
+                .addValueInfo(folded("val_1", key, "['a.weight']"))
+                .addValueInfo(folded("val_2", key, "['b.weight']"));
+        Path noted = tiny.write(folder.resolve("noted.onnx"));
+        float[] moved = w.clone();
+        moved[7] += 1;
+        List<TensorChange> change = List.of(replace(info("b.weight"), moved));
+        try (var base = checkpoint();
+                var without = OnnxModel.open(unknown);
+                var with = OnnxModel.open(noted)) {
+            assertThatThrownBy(() -> new ExportGraph(without, base))
+                    .isInstanceOf(ConversionException.NothingMatched.class);
+            var export = new ExportGraph(with, base);
+            assertThat(export.binding().bindings())
+                    .allMatch(b -> b.how() == Binding.Evidence.FOLDED_FROM)
+                    .extracting(b -> b.initializer() + " " + b.tensor() + " " + b.layout().word())
+                    .containsExactly("val_1 a.weight transpose", "val_2 b.weight transpose");
+            export.merged("moved", change, folder);
+            float[] x = x();
+            float[] none = new float[0];
+            float[] expected = linear(linear(x, w, none, IN), moved, none, IN);
+            assertClose(run(folder.resolve("moved.onnx"), x), expected);
+            assertThat(GraphCheckpoint.of(with, List.of()).tensors())
+                    .extracting(TensorInfo::name)
+                    .containsExactlyInAnyOrder("a.weight", "b.weight");
+        }
+    }
+
+    private static ValueInfoProto folded(String name, String key, String from) {
+        return TinyGraph.value(name, TinyGraph.FLOAT, IN, IN).toBuilder()
+                .addMetadataProps(StringStringEntryProto.newBuilder().setKey(key).setValue(from))
+                .build();
     }
 
     private Path twoLayersOneBias(String firstAdd, String secondAdd) throws IOException {
