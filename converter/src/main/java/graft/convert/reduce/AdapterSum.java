@@ -161,11 +161,14 @@ final class AdapterSum implements AutoCloseable {
     List<AdapterCut.Part> parts(Map<String, Double> weights, AdapterProfile profile)
             throws IOException {
         List<AdapterCut.Part> parts = new ArrayList<>();
+        boolean several = terms.values().stream().anyMatch(AdapterSum::hasSeveralTextEncoders);
         for (List<Term> shares : terms.values()) {
             LoraModule module = sum(shares);
             parts.add(
                     new AdapterCut.Part(
-                            profile == AdapterProfile.kohya ? kohya(shares, module) : module,
+                            profile == AdapterProfile.kohya
+                                    ? kohya(shares, module, several)
+                                    : module,
                             stack(shares, true),
                             stack(shares, false),
                             0,
@@ -176,15 +179,31 @@ final class AdapterSum implements AutoCloseable {
     }
 
     /** The module under the names of sd-scripts; a single model goes for its unet. */
-    private static LoraModule kohya(List<Term> terms, LoraModule module) {
+    private static LoraModule kohya(
+            List<Term> terms, LoraModule module, boolean severalTextEncoders) {
         Term first = terms.getFirst();
         if (first.adapter().dialect().equals("kohya")) {
             return module;
         }
         ModulePath place = first.adapter().locate(first.module());
         String component = place.component().isEmpty() ? "unet" : place.component();
-        String path = KohyaNames.module(component, place.path());
+        String path = KohyaNames.module(component, place.path(), severalTextEncoders);
         return module.named(path + ".lora_down.weight", path + ".lora_up.weight");
+    }
+
+    /**
+     * Whether a module is one of a model with several text encoders: of one that is not the first,
+     * of a transformer, or of an SDXL UNet, whose cross-attention is 2048 wide (SD 1: 768, SD 2:
+     * 1024).
+     */
+    private static boolean hasSeveralTextEncoders(List<Term> terms) {
+        Term first = terms.getFirst();
+        ModulePath place = first.adapter().locate(first.module());
+        return switch (place.component()) {
+            case "text_encoder_2", "text_encoder_3", "transformer" -> true;
+            case "unet" -> place.path().endsWith("attn2.to_k") && first.module().in() == 2048;
+            default -> false;
+        };
     }
 
     /** Names of all modules, sorted. */

@@ -13,6 +13,7 @@ import graft.formats.UnsupportedFeatureException;
 import graft.formats.peft.AdapterProfile;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.safetensors.SafetensorsReader;
+import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorInfo;
 
@@ -25,6 +26,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -146,8 +150,44 @@ class CarriedTest {
 
     @Test
     void diffusersBecomesKohyaByName() throws IOException {
+        assertBecomesKohya(
+                ADAPTERS.resolve("diffusers_peft_keys/adapter/pytorch_lora_weights.safetensors"),
+                Map.of("unet", "lora_unet_", "text_encoder", "lora_te_"));
+    }
+
+    /** Tools look for a number where a model has several text encoders. */
+    @Test
+    void severalTextEncodersAreNumbered() throws IOException {
         Path source =
                 ADAPTERS.resolve("diffusers_peft_keys/adapter/pytorch_lora_weights.safetensors");
+        Path two = Files.createDirectory(folder.resolve("two")).resolve(source.getFileName());
+        try (var file = SafetensorsReader.open(source)) {
+            List<TensorInfo> infos = new ArrayList<>();
+            Map<String, String> sources = new LinkedHashMap<>();
+            for (TensorInfo info : file.tensors()) {
+                infos.add(info);
+                sources.put(info.name(), info.name());
+                if (info.name().startsWith("text_encoder.")) {
+                    String second = info.name().replace("text_encoder.", "text_encoder_2.");
+                    infos.add(new TensorInfo(second, info.dtype(), info.shape()));
+                    sources.put(second, info.name());
+                }
+            }
+            try (var writer = SafetensorsWriter.create(two, infos, Map.of())) {
+                for (var entry : sources.entrySet()) {
+                    writer.write(entry.getKey(), 0, file.bytes(entry.getValue()));
+                }
+            }
+        }
+        var prefixes =
+                Map.of(
+                        "unet", "lora_unet_",
+                        "text_encoder", "lora_te1_",
+                        "text_encoder_2", "lora_te2_");
+        assertBecomesKohya(two, prefixes);
+    }
+
+    private void assertBecomesKohya(Path source, Map<String, String> prefixes) throws IOException {
         Path out = folder.resolve("out");
         var policy =
                 new AdapterCut.Policy(
@@ -157,8 +197,9 @@ class CarriedTest {
         Map<String, double[][]> after = Deltas.byKohya(out.resolve("lora.safetensors"));
         assertThat(after).hasSameSizeAs(before);
         before.forEach((module, delta) -> {
-            String prefix = module.startsWith("unet.") ? "lora_unet_" : "lora_te1_";
-            String path = prefix + module.substring(module.indexOf('.') + 1).replace('.', '_');
+            int dot = module.indexOf('.');
+            String prefix = prefixes.get(module.substring(0, dot));
+            String path = prefix + module.substring(dot + 1).replace('.', '_');
             assertThat(after).containsKey(path);
             assertThat(Deltas.distance(delta, after.get(path)))
                     .isLessThan(1e-6 * Deltas.norm(delta));

@@ -55,12 +55,17 @@ public final class KohyaNames implements Dialect {
         throw new IllegalArgumentException(module);
     }
 
-    /** What this dialect calls the module at {@code path} of {@code component}. */
-    public static String module(String component, String path) {
+    /**
+     * What this dialect calls the module at {@code path} of {@code component}.
+     *
+     * @param numbered whether the first text encoder has a number too: in models that have several,
+     *     and nowhere else, do tools look for it
+     */
+    public static String module(String component, String path, boolean numbered) {
         String prefix =
                 switch (component) {
                     case "unet", "transformer" -> "lora_unet_";
-                    case "text_encoder" -> "lora_te1_";
+                    case "text_encoder" -> numbered ? "lora_te1_" : "lora_te_";
                     case "text_encoder_2" -> "lora_te2_";
                     case "text_encoder_3" -> "lora_te3_";
                     default ->
