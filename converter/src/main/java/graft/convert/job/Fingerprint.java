@@ -19,8 +19,10 @@ final class Fingerprint {
 
     static String of(ConvertRequest request) throws IOException {
         List<String> lines = new ArrayList<>();
-        lines.add("1"); // raise when the files in the folder change their meaning
+        lines.add("2"); // raise when the files in the folder change their meaning
         lines.add(ConvertModels.words(request).toString());
+        lines.add(request.merge().patterns().toString()); // in their order: the first match counts
+        lines.add(request.sparsify().overrides().toString());
         lines.add(request.graph().map(Path::toString).orElse(""));
         add(lines, request.base());
         for (ConvertRequest.Source source : request.sources()) {

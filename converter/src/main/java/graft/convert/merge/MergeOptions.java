@@ -3,6 +3,7 @@ package graft.convert.merge;
 import graft.convert.plan.NamePattern;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -171,7 +172,11 @@ public record MergeOptions(
         for (int i = 0; i < weights.size() && rules.isEmpty(); i++) {
             words.put("weight " + i, weights.get(i));
         }
-        patterns.forEach((pattern, share) -> words.put("weight " + pattern, share));
+        int n = 0; // the first match counts, and words are sorted
+        for (var pattern : patterns.entrySet()) {
+            String word = String.format(Locale.ROOT, "weight %03d %s", n++, pattern.getKey());
+            words.put(word, pattern.getValue());
+        }
         boolean drops = method == MergeMethod.DARE || method == MergeMethod.DARE_TIES;
         if ((method.trims() || drops) && rules.isEmpty()) {
             words.put("density", density);

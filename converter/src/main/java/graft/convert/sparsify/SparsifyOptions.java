@@ -4,6 +4,7 @@ import graft.convert.plan.NamePattern;
 import graft.formats.delta.CounterRandom;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -178,8 +179,10 @@ public record SparsifyOptions(
             case Amount.Step(double rms) -> words.put("step", Double.toString(rms));
             case Amount.Noise(double level) -> words.put("noise", Double.toString(level));
         }
+        int n = 0; // the first match counts, and words are sorted
         for (Override override : overrides) {
-            words.put("density " + override.pattern(), Double.toString(override.density()));
+            String word = String.format(Locale.ROOT, "density %03d %s", n++, override.pattern());
+            words.put(word, Double.toString(override.density()));
         }
         return words;
     }
