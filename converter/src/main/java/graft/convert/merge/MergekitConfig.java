@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
 
 import graft.formats.FileSpot;
 import graft.formats.FormatException;
@@ -36,8 +37,9 @@ import java.util.Set;
  */
 public record MergekitConfig(
         String base, List<String> models, MergeOptions options, Optional<DType> dtype) {
+    private static final YAMLFactory TOKENS = new YAMLFactory();
     private static final ObjectMapper YAML =
-            new ObjectMapper(new YAMLFactory())
+            new ObjectMapper(TOKENS)
                     .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
                     .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
     private static final long MAX_BYTES = 1_000_000;
@@ -83,6 +85,7 @@ public record MergekitConfig(
             throw new LimitExceededException(spot, "more than 1 MB of configuration");
         }
         try {
+            refuseAliases(file, spot);
             JsonNode root = YAML.readTree(file.toFile());
             if (!root.isObject()) {
                 throw new MalformedFileException(spot, "is no mapping of merge_method, models, …");
@@ -91,6 +94,23 @@ public record MergekitConfig(
         } catch (JsonProcessingException e) {
             throw new MalformedFileException(
                     spot, "not one YAML document: " + e.getOriginalMessage());
+        }
+    }
+
+    /** A tree has the name of an alias where what it stands for belongs. */
+    private static void refuseAliases(Path file, FileSpot spot) throws IOException {
+        try (YAMLParser tokens = TOKENS.createParser(file.toFile())) {
+            while (tokens.nextToken() != null) {
+                if (tokens.isCurrentAlias()) {
+                    throw new UnsupportedFeatureException(
+                            spot,
+                            "line %d: a YAML alias (%s)"
+                                    .formatted(
+                                            tokens.currentTokenLocation().getLineNr(),
+                                            FileSpot.quote("*" + tokens.getText())),
+                            "write it out");
+                }
+            }
         }
     }
 
@@ -116,7 +136,7 @@ public record MergekitConfig(
             List<JsonNode> settings = new ArrayList<>();
             for (JsonNode entry : root.path("models")) {
                 String model = model(entry);
-                JsonNode own = entry.path("parameters");
+                JsonNode own = mapping(entry.path("parameters"), "parameters of a model");
                 if (!linear && model.equals(base)) {
                     if (!own.isEmpty()) {
                         throw unsupported("parameters of the base model");
@@ -139,7 +159,7 @@ public record MergekitConfig(
 
         private MergeOptions options(String word, MergeMethod method, List<JsonNode> settings)
                 throws FormatException {
-            JsonNode global = root.path("parameters");
+            JsonNode global = mapping(root.path("parameters"), "parameters");
             List<MergeOptions.Rule> rules = new ArrayList<>();
             for (int m = 0; m < settings.size(); m++) {
                 for (var field : settings.get(m).properties()) {
@@ -214,9 +234,15 @@ public record MergekitConfig(
                         throw unsupported("%s of %s".formatted(field.getKey(), key));
                     }
                 }
-                String filter = entry.path("filter").asText("");
-                boolean all = filter.equals("*") || entry.path("filter").isNull();
-                into.add(new MergeOptions.Rule(key, model, all ? "" : filter, number(key, inner)));
+                JsonNode filter = entry.path("filter");
+                boolean none = filter.isMissingNode() || filter.isNull();
+                if (!none && !filter.isTextual()) {
+                    throw new MalformedFileException(
+                            spot, "filter of %s is no text".formatted(key));
+                }
+                boolean all = none || filter.textValue().equals("*");
+                String contained = all ? "" : filter.textValue();
+                into.add(new MergeOptions.Rule(key, model, contained, number(key, inner)));
             }
         }
 
@@ -269,7 +295,7 @@ public record MergekitConfig(
         /** The result has the base's tokenizer files; another is more than copying. */
         private void tokenizer() throws FormatException {
             JsonNode source = root.path("tokenizer_source");
-            JsonNode tokenizer = root.path("tokenizer");
+            JsonNode tokenizer = mapping(root.path("tokenizer"), "tokenizer");
             for (var field : tokenizer.properties()) {
                 if (!field.getKey().equals("source")) {
                     throw unsupported("tokenizer." + field.getKey());
@@ -293,6 +319,14 @@ public record MergekitConfig(
                 throw unsupported("adapter in " + FileSpot.quote(model));
             }
             return model;
+        }
+
+        /** The node, if it has fields, or is left out or empty. */
+        private JsonNode mapping(JsonNode node, String what) throws MalformedFileException {
+            if (!node.isMissingNode() && !node.isNull() && !node.isObject()) {
+                throw new MalformedFileException(spot, what + ": no mapping of names to values");
+            }
+            return node;
         }
 
         private String text(JsonNode node, String key) throws MalformedFileException {

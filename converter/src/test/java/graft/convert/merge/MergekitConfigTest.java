@@ -212,11 +212,69 @@ class MergekitConfigTest {
                 "dtype: float32|dtype: float32~---~models: []|not one YAML document",
                 "dtype: float32|dtype: float32~dtype: float16|not one YAML document",
                 "models:|models: {|not one YAML document",
+                "- filter: mlp|- filter: [mlp, attn]|filter of weight is no text",
+                "- filter: mlp|- filter: {mlp: attn}|filter of weight is no text",
+                "dtype: float32|tokenizer: union|tokenizer: no mapping",
+                "dtype: float32|tokenizer: [source, union]|tokenizer: no mapping",
+                "  density: 0.3|  &key density: 0.3~      *key : 0.4|not one YAML document",
             })
     void whatIsNoConfigurationIsMalformed(String from, String to, String said) {
         assertThatThrownBy(() -> read(TIES.replace(from, to.replace('~', '\n'))))
                 .isInstanceOf(MalformedFileException.class)
                 .hasMessageContaining(said);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "parameters: {weight: 0.7, lambda: 0.9, normalize: true}|parameters: [normalize, lambda]",
+                "parameters: {weight: 0.7, lambda: 0.9, normalize: true}|parameters: 0.5",
+                "parameters: {weight: 0.7, lambda: 0.9, normalize: true}|parameters: weight",
+                "parameters: {weight: 0.4}|parameters: [{weight: 0.1}]",
+                "parameters: {weight: 0.4}|parameters: 0.1",
+                "{model: tune1}|{model: BASE, parameters: 0.1}",
+            })
+    void parametersThatAreNoMappingAreRefused(String from, String to) {
+        String others = ARITHMETIC.replace("{model: tune1}", "{model: tune1}, {model: BASE}");
+        assertThat(others).contains(from);
+        assertThatThrownBy(() -> read(others.replace(from, to)))
+                .isInstanceOf(MalformedFileException.class)
+                .hasMessageContaining("no mapping of names to values");
+    }
+
+    @Test
+    void parametersWithNothingInThemAreNone() throws IOException {
+        String some = ARITHMETIC.replace("{model: tune1}", "{model: tune1, parameters: }");
+        MergeOptions options = read(some + "tokenizer: {source: base}\n").options();
+        assertThat(options.weightOf(0, "x")).isEqualTo(0.4);
+        assertThat(options.weightOf(1, "x")).isEqualTo(0.7);
+        assertThat(read(LINEAR + "parameters:\ntokenizer:\n").options().normalise()).isTrue();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{weight: &p 0.4}}, {model: tune1, parameters: {weight: *p}}|*p",
+                "{weight: &1 0.25}}, {model: tune1, parameters: {weight: *1}}|*1",
+                "&own {weight: 0.4}}, {model: tune1, parameters: *own}|*own",
+                "&own {weight: 0.4}}, {model: tune1, parameters: {<<: *own}}|*own",
+            })
+    void aliasesAreRefused(String parameters, String alias) {
+        String second = "{weight: 0.4}}, {model: tune1}";
+        assertThat(ARITHMETIC).contains(second);
+        assertThatThrownBy(() -> read(ARITHMETIC.replace(second, parameters)))
+                .isInstanceOf(UnsupportedFeatureException.class)
+                .hasMessageContaining("line 2: a YAML alias ('%s')".formatted(alias))
+                .extracting(e -> ((FormatException) e).help())
+                .isEqualTo("write it out");
+    }
+
+    @Test
+    void anchorsThatNobodyUsesMeanNothing() throws IOException {
+        MergekitConfig config = read(LINEAR.replace("weight: 0.3", "weight: &w 0.3"));
+        assertThat(config.options().weightOf(1, "x")).isEqualTo(0.3);
     }
 
     @Test
