@@ -38,7 +38,7 @@ public final class LargestEntries implements AutoCloseable {
     private Threshold kept = new Threshold(0, 0);
     private long count;
     private double restEnergy;
-    private float restLargest;
+    private double restLargest;
     private boolean restIsBelowFloor = true;
 
     private LargestEntries(TensorPair pair, int floor) {
@@ -323,7 +323,7 @@ public final class LargestEntries implements AutoCloseable {
                 if (!isKept) {
                     double u = (double) entries.models[j] - entries.bases[j];
                     restEnergy += u * u;
-                    restLargest = Math.max(restLargest, (float) Math.abs(u));
+                    restLargest = Math.max(restLargest, Math.abs(u));
                 }
             }
         });
@@ -358,20 +358,25 @@ public final class LargestEntries implements AutoCloseable {
         return restEnergy;
     }
 
-    /** The largest magnitude of all others; rarely needs a pass of its own. */
-    float restLargest() throws IOException {
+    /** The largest |u| of all others, as a float64 has it; rarely needs a pass of its own. */
+    double restLargest() throws IOException {
         if (restIsBelowFloor && restEnergy > 0) {
             restIsBelowFloor = false;
-            pair.walk((_, base, model, n) -> {
-                for (int i = 0; i < n; i++) {
-                    float magnitude = Math.abs(model[i] - base[i]);
-                    if (magnitude < floor) {
-                        restLargest = Math.max(restLargest, magnitude);
-                    }
-                }
-            });
+            pair.walk((_, base, model, n) -> seeBelowFloor(base, model, n));
         }
         return restLargest;
+    }
+
+    /** Many a float64 rounds to the same float32: those that tie are compared again. */
+    private void seeBelowFloor(float[] base, float[] model, int n) {
+        float largest = Math.max(Float.MIN_VALUE, (float) restLargest);
+        for (int i = 0; i < n; i++) {
+            float magnitude = Math.abs(model[i] - base[i]);
+            if (magnitude >= largest && magnitude < floor) {
+                largest = magnitude;
+                restLargest = Math.max(restLargest, Math.abs((double) model[i] - base[i]));
+            }
+        }
     }
 
     @Override

@@ -86,10 +86,40 @@ class LargestEntriesTest {
                 assertThat(entries.count()).isEqualTo(kept.size());
                 double energy = rest.stream().mapToDouble(e -> (double) e.u() * e.u()).sum();
                 assertThat(entries.restEnergy()).isCloseTo(energy, within(1e-12 * energy));
-                assertThat((double) entries.restLargest())
+                assertThat(entries.restLargest())
                         .isEqualTo(rest.stream().mapToDouble(e -> Math.abs(e.u())).max().orElse(0));
             }
             assertThat(heldAbove(pair, Threshold.of(pair, k))).isEqualTo(kept);
+        }
+    }
+
+    /** Differences of float32 that float32 cannot hold: a verifier derives them in float64. */
+    @ParameterizedTest(name = "{0} elements, {1} asked for, narrowed: {2}")
+    @CsvSource({"1000,50,true", "1000,50,false", "200000,10000,true", "200000,10000,false"})
+    void largestOfTheRestIsNotRounded(int n, int k, boolean narrowed) throws IOException {
+        var random = new Random(20261126);
+        float[] base = new float[n];
+        float[] model = new float[n];
+        for (int i = 0; i < n; i++) {
+            base[i] = (float) random.nextGaussian() / 1000;
+            model[i] = (float) random.nextGaussian();
+        }
+        try (var models = models(Map.of("t", base), Map.of("t", model));
+                LargestEntries entries =
+                        LargestEntries.of(models.pairs().getFirst(), k).orElseThrow()) {
+            if (narrowed) {
+                entries.keep(entries.threshold(k));
+            }
+            boolean[] isHeld = new boolean[n];
+            held(entries).forEach(entry -> isHeld[entry.index()] = true);
+            double largest =
+                    IntStream.range(0, n)
+                            .filter(i -> !isHeld[i])
+                            .mapToDouble(i -> Math.abs((double) model[i] - base[i]))
+                            .max()
+                            .orElseThrow();
+            assertThat(largest).isNotEqualTo((float) largest);
+            assertThat(entries.restLargest()).isEqualTo(largest);
         }
     }
 
@@ -182,6 +212,11 @@ class LargestEntriesTest {
             base.put("t" + t, new float[sizes[t]]);
             model.put("t" + t, to);
         }
+        return models(base, model);
+    }
+
+    private Models models(Map<String, float[]> base, Map<String, float[]> model)
+            throws IOException {
         return new Models(
                 Checkpoint.open(
                         Checkpoints.write(folder.resolve("base.safetensors"), DType.F32, base)),
