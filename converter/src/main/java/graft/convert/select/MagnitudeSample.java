@@ -62,9 +62,9 @@ record MagnitudeSample(int[] high, long seen, long elements) {
         double expected = (double) k * seen / elements;
         double rank = seen == elements ? k : expected * (1 + margin) + 4 * Math.sqrt(expected) + 4;
         double reached = 0;
-        for (int bin = high.length - 1; bin > 0; bin--) {
+        for (int bin = MagnitudeHistogram.HIGH_BINS - 1; bin > 0; bin--) {
             reached += high[bin];
-            if (reached >= rank) {
+            if (reached >= Math.max(1, rank)) {
                 return bin << 16;
             }
         }

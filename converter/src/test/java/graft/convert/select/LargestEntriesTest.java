@@ -123,6 +123,20 @@ class LargestEntriesTest {
         }
     }
 
+    @ParameterizedTest(name = "{0} elements")
+    @CsvSource({"1000", "200000"})
+    void whereNothingIsKeptTheLargestIsOfTheRest(int n) throws IOException {
+        try (var models = models(Spread.EVEN, n)) {
+            TensorPair pair = models.pairs().getFirst();
+            try (LargestEntries entries = LargestEntries.of(pair, 0).orElseThrow()) {
+                entries.keep(entries.threshold(0));
+                assertThat(held(entries)).isEmpty();
+                assertThat(entries.restLargest())
+                        .isEqualTo(Math.abs(sorted(List.of(pair)).getFirst().u()));
+            }
+        }
+    }
+
     @ParameterizedTest(name = "{0}, {1} elements each, {2} kept")
     @CsvSource({
         "EVEN,150000,30000",
