@@ -23,13 +23,10 @@ final class MagnitudeBand {
         /**
          * Around the {@code k}-th largest of all, as samples have it.
          *
+         * @param counts sums of what {@link MagnitudeSample#addTo} adds
          * @return one of no width if they say nothing of use
          */
-        static Limits around(List<MagnitudeSample> samples, long k) {
-            double[] counts = new double[1 << 15];
-            for (MagnitudeSample sample : samples) {
-                sample.addTo(counts);
-            }
+        static Limits around(double[] counts, long k) {
             double slack = 0.01 * k + 16;
             int high = reach(counts, k - slack) + 1;
             int low = reach(counts, k + slack);

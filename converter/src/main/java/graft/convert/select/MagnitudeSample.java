@@ -16,12 +16,14 @@ record MagnitudeSample(int[] high, long seen, long elements) {
     /** The floor that all residuals reach but those of zero. */
     static final int LOWEST = 1;
 
+    static final int BINS = 1 << 15;
+
     private static final int MOST = 1 << 16;
     private static final int RUN = 1 << 11;
 
     /** Of runs at equal distances, or of all if they are few. */
     static MagnitudeSample of(TensorPair pair) throws IOException {
-        int[] high = new int[1 << 15];
+        int[] high = new int[BINS];
         long elements = pair.elements();
         if (elements <= MOST) {
             add(pair, 0, (int) elements, high);

@@ -17,6 +17,9 @@ public final class TopEntries {
     /** Magnitudes around the threshold that are held at most, of all tensors together. */
     private static final long MOST = 1 << 24;
 
+    /** Samples that are held at most, 128 KiB each. */
+    private static final int SAMPLES = 256;
+
     private final List<TensorPair> pairs;
     private final Workers workers;
     private final Progress progress;
@@ -48,7 +51,7 @@ public final class TopEntries {
     private Optional<List<Threshold>> byBand(long kept) throws IOException {
         progress.phase(
                 "select entries of %d tensors".formatted(pairs.size()), TensorPair.bytes(pairs));
-        var limits = MagnitudeBand.Limits.around(workers.map(pairs, MagnitudeSample::of), kept);
+        var limits = MagnitudeBand.Limits.around(sampled(), kept);
         if (limits.isEmpty()) {
             return Optional.empty();
         }
@@ -78,6 +81,19 @@ public final class TopEntries {
                             boundary.needed(),
                             bands.stream().map(band -> band.equal(bits)).toList()));
         }
+    }
+
+    /** Samples of a block at a time, added in plan order: all at once would fill the heap. */
+    private double[] sampled() throws IOException {
+        double[] counts = new double[MagnitudeSample.BINS];
+        for (int from = 0; from < pairs.size(); from += SAMPLES) {
+            int to = Math.min(from + SAMPLES, pairs.size());
+            for (MagnitudeSample sample :
+                    workers.map(pairs.subList(from, to), MagnitudeSample::of)) {
+                sample.addTo(counts);
+            }
+        }
+        return counts;
     }
 
     /** Three passes in constant memory, whatever the values. */

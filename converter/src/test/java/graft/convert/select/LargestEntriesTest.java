@@ -10,6 +10,7 @@ import graft.convert.testing.Checkpoints;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.tensor.DType;
 
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -17,6 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -134,6 +136,22 @@ class LargestEntriesTest {
                 assertThat(entries.restLargest())
                         .isEqualTo(Math.abs(sorted(List.of(pair)).getFirst().u()));
             }
+        }
+    }
+
+    /** Samples are added up in blocks of tensors: several of them, the last not full. */
+    @Test
+    void thousandsOfTinyTensorsAreSelectedAsASortWould() throws IOException {
+        int[] sizes = new int[3100];
+        Arrays.fill(sizes, 3);
+        try (var models = models(Spread.EVEN, sizes);
+                var workers = new Workers(2)) {
+            List<Threshold> thresholds =
+                    new TopEntries(models.pairs(), workers, Progress.NONE).all(500);
+            float last = Math.abs(sorted(models.pairs()).get(499).u());
+            assertThat(thresholds)
+                    .hasSize(sizes.length)
+                    .allSatisfy(threshold -> assertThat(threshold.magnitude()).isEqualTo(last));
         }
     }
 
