@@ -39,6 +39,15 @@ public abstract sealed class ConversionException extends IOException {
         }
     }
 
+    /** A matrix of the input is larger than a method can work on. */
+    public static final class TooLarge extends ConversionException {
+        private static final long serialVersionUID = 1;
+
+        public TooLarge(String message, String help) {
+            super(message, help);
+        }
+    }
+
     /** Something was asked for and not a single part of the input took part. */
     public static final class NothingMatched extends ConversionException {
         private static final long serialVersionUID = 1;

@@ -54,6 +54,7 @@ final class ExitCodes {
                         case ConversionException.CheckFailed _ -> CHECK_FAILED;
                         case ConversionException.BaseMismatch _,
                                 ConversionException.UnusableValues _,
+                                ConversionException.TooLarge _,
                                 ConversionException.NothingMatched _ ->
                                 MALFORMED_INPUT;
                         case ConversionException.OutputExists _ -> CANNOT_WRITE;

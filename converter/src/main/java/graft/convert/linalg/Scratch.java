@@ -17,13 +17,18 @@ public final class Scratch implements AutoCloseable {
         this.arena = Arena.ofConfined();
     }
 
+    /** Whether {@link #matrix} makes one of this size. */
+    public static boolean holds(long rows, long columns) {
+        return rows > 0 && columns > 0 && columns <= Integer.MAX_VALUE / 8 / rows;
+    }
+
     /**
      * A matrix of zeros.
      *
      * @throws IllegalArgumentException if it is empty or would take 2 GiB or more
      */
     public Matrix matrix(int rows, int columns) {
-        if (rows < 1 || columns < 1 || 8L * rows * columns > Integer.MAX_VALUE) {
+        if (!holds(rows, columns)) {
             throw new IllegalArgumentException("%d×%d".formatted(rows, columns));
         }
         return new Matrix(rows, columns, arena.allocate(8L * rows * columns, ALIGNMENT));

@@ -1,6 +1,7 @@
 package graft.convert.merge;
 
 import graft.convert.ConversionException;
+import graft.convert.linalg.Scratch;
 import graft.convert.plan.TensorPair;
 import graft.formats.FileSpot;
 import graft.formats.checkpoint.Checkpoint;
@@ -20,6 +21,7 @@ final class MergePlan {
     /**
      * @throws ConversionException.BaseMismatch listing what is missing or has another shape
      * @throws ConversionException.NothingMatched if not one tensor is shared
+     * @throws ConversionException.TooLarge if the method cannot decompose one of them
      */
     static List<MergeItem> of(
             MergeRequest request,
@@ -55,7 +57,37 @@ final class MergePlan {
                     "the fine-tunes share no tensor with " + request.baseSource(),
                     "check that this is the base they were fine-tuned from");
         }
-        return gram ? GramMatrices.of(items, statistics) : items;
+        List<MergeItem> planned = gram ? GramMatrices.of(items, statistics) : items;
+        for (MergeItem item : planned) {
+            checkSize(request.options().method(), item);
+        }
+        return planned;
+    }
+
+    /** What is decomposed, a square matrix, has to fit into {@link Scratch}. */
+    private static void checkSize(MergeMethod method, MergeItem item) throws ConversionException {
+        long[] extents = item.info().shape().toArray();
+        boolean regression = method == MergeMethod.REGMEAN && !item.statistics().isEmpty();
+        boolean singular = method == MergeMethod.TSV && !item.pairs().isEmpty();
+        if (extents.length != 2 || !regression && !singular) {
+            return;
+        }
+        long side =
+                regression ? extents[item.inputsFirst() ? 0 : 1] : Math.min(extents[0], extents[1]);
+        if (side > 0 && !Scratch.holds(side, side)) {
+            throw new ConversionException.TooLarge(
+                    "tensor %s of shape %s: %s needs a matrix of %d×%d in float64, 2 GiB or more"
+                            .formatted(
+                                    FileSpot.quote(item.info().name()),
+                                    item.info().shape(),
+                                    method.word(),
+                                    side,
+                                    side),
+                    regression
+                            ? "leave its Gram matrix out (the mean is taken), or choose another"
+                                    + " --method"
+                            : "choose another --method");
+        }
     }
 
     private static ConversionException mismatch(MergeRequest request, List<String> differences) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import graft.convert.ConversionException;
+import graft.convert.linalg.Scratch;
 import graft.convert.plan.Progress;
 import graft.convert.testing.Checkpoints;
 import graft.convert.testing.Python;
@@ -15,6 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -219,6 +222,45 @@ class MatrixMergeTest {
                 .isInstanceOf(ConversionException.BaseMismatch.class)
                 .hasMessageContaining("'tall.weight' has shape [3, 3], the weight [700, 30]");
         assertThat(folder.resolve("x")).doesNotExist();
+    }
+
+    @Test
+    void matricesTooLargeToDecomposeAreRefusedBeforeAnyWork() throws IOException {
+        int in = 16_384;
+        Path wide = zeros("wide", 1, in);
+        Path gram = zeros("gram", in, in);
+        base = wide;
+        tunes.addAll(List.of(wide, wide));
+        assertThatThrownBy(() -> merge(regression(1), List.of(gram, gram), 1, "x"))
+                .isInstanceOf(ConversionException.TooLarge.class)
+                .hasMessageContaining("'w' of shape [1, 16384]: regmean")
+                .hasMessageContaining("16384×16384")
+                .extracting(e -> ((ConversionException) e).help())
+                .asString()
+                .contains("leave its Gram matrix out");
+        base = gram;
+        tunes.replaceAll(_ -> gram);
+        assertThatThrownBy(() -> merge(MergeOptions.of(MergeMethod.TSV, 1), List.of(), 1, "x"))
+                .isInstanceOf(ConversionException.TooLarge.class)
+                .hasMessageContaining("'w' of shape [16384, 16384]: tsv");
+        assertThat(folder.resolve("x")).doesNotExist();
+        assertThat(Scratch.holds(in - 1, in - 1)).isTrue();
+    }
+
+    /** A sparse file: header, then nothing but its length. */
+    private Path zeros(String name, long rows, long columns) throws IOException {
+        long bytes = 2 * rows * columns;
+        byte[] header =
+                "{\"w\":{\"dtype\":\"BF16\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}"
+                        .formatted(rows, columns, bytes)
+                        .getBytes(StandardCharsets.UTF_8);
+        Path file = folder.resolve(name + ".safetensors");
+        try (var out = new RandomAccessFile(file.toFile(), "rw")) {
+            out.writeLong(Long.reverseBytes(header.length));
+            out.write(header);
+            out.setLength(8 + header.length + bytes);
+        }
+        return file;
     }
 
     private Path merge(MergeOptions options, List<Path> statistics, int threads, String name)
