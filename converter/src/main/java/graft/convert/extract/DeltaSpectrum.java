@@ -11,6 +11,7 @@ import graft.convert.lowrank.Spectrum;
 import graft.formats.delta.CounterRandom;
 
 import java.io.IOException;
+import java.nio.DoubleBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -314,13 +315,19 @@ final class DeltaSpectrum {
     }
 
     private static void put(Matrix from, Factor into, boolean transposed) {
-        double[] values = from.toArray();
-        int rowStep = transposed ? 1 : from.columns();
-        int columnStep = transposed ? from.columns() : 1;
-        float[] row = new float[into.columns()];
+        DoubleBuffer values = from.values();
+        double[] wide = new double[into.columns()];
+        float[] row = new float[wide.length];
         for (int i = 0; i < into.rows(); i++) {
+            if (transposed) {
+                for (int j = 0; j < wide.length; j++) {
+                    wide[j] = values.get(j * from.columns() + i);
+                }
+            } else {
+                values.get(i * from.columns(), wide);
+            }
             for (int j = 0; j < row.length; j++) {
-                row[j] = (float) values[i * rowStep + j * columnStep];
+                row[j] = (float) wide[j];
             }
             into.write(new Block(i, 1, 0, row.length), row, row.length);
         }

@@ -2,6 +2,7 @@ package graft.convert.linalg;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.util.Objects;
 
@@ -11,6 +12,9 @@ import java.util.Objects;
  * more digits. Not thread-safe.
  */
 public final class FloatMatrix {
+    /** Elements that pass through the heap at a time, in arrays: loops over them vectorise. */
+    private static final int CHUNK = 8192;
+
     private final int rows;
     private final int columns;
     private final FloatBuffer values;
@@ -58,24 +62,35 @@ public final class FloatMatrix {
     /** Overwrites all elements by those of another matrix of the same size, rounded. */
     public void fill(Matrix source) {
         check(source);
-        double[] wide = source.toArray(); // arrays: loops over them vectorise
+        DoubleBuffer from = source.values();
+        int elements = rows * columns;
+        double[] wide = new double[Math.min(CHUNK, elements)];
         float[] narrow = new float[wide.length];
-        for (int i = 0; i < wide.length; i++) {
-            narrow[i] = (float) wide[i];
+        for (int first = 0; first < elements; first += CHUNK) {
+            int count = Math.min(CHUNK, elements - first);
+            from.get(first, wide, 0, count);
+            for (int i = 0; i < count; i++) {
+                narrow[i] = (float) wide[i];
+            }
+            values.put(first, narrow, 0, count);
         }
-        values.put(0, narrow);
     }
 
     /** Overwrites another matrix of the same size by the elements of this one. */
     public void copyTo(Matrix target) {
         check(target);
-        float[] narrow = new float[rows * columns];
-        values.get(0, narrow);
+        DoubleBuffer into = target.values();
+        int elements = rows * columns;
+        float[] narrow = new float[Math.min(CHUNK, elements)];
         double[] wide = new double[narrow.length];
-        for (int i = 0; i < wide.length; i++) {
-            wide[i] = narrow[i];
+        for (int first = 0; first < elements; first += CHUNK) {
+            int count = Math.min(CHUNK, elements - first);
+            values.get(first, narrow, 0, count);
+            for (int i = 0; i < count; i++) {
+                wide[i] = narrow[i];
+            }
+            into.put(first, wide, 0, count);
         }
-        target.fill(wide);
     }
 
     private void check(Matrix other) {
