@@ -361,7 +361,8 @@ final class TreatmentPlan {
         long n = e.elements();
         return density == 0
                 ? new Treatment.Nothing()
-                : new Treatment.Largest(Math.clamp((long) Math.floor(density * n + 0.5), 1, n));
+                : new Treatment.Largest(
+                        Math.min(n, Math.max(1, (long) Math.floor(density * n + 0.5))));
     }
 
     /**

@@ -124,7 +124,7 @@ final class TrialSize {
         long elements = samples.get(m).get(i).pair.elements();
         double share = (double) elements / estimators.get(m).get(i).statistics().elements();
         return treatment instanceof Treatment.Largest(long count)
-                ? new Treatment.Largest(Math.clamp(Math.round(share * count), 1, elements))
+                ? new Treatment.Largest(Math.min(elements, Math.max(1, Math.round(share * count))))
                 : treatment;
     }
 }

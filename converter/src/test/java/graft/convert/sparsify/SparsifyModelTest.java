@@ -127,6 +127,43 @@ class SparsifyModelTest {
         return kept;
     }
 
+    static Stream<SparsifyOptions> waysToNoElements() {
+        var magnitude = SparsifyOptions.Select.magnitude;
+        var tensor = SparsifyOptions.Scope.tensor;
+        return Stream.of(
+                new SparsifyOptions(
+                        magnitude,
+                        tensor,
+                        new Amount.Density(0.1),
+                        Values.exact,
+                        Gain.none,
+                        17,
+                        List.of(new SparsifyOptions.Override("none", 0.5))),
+                sized(tensor, new Amount.Bytes(6000), Values.exact));
+    }
+
+    @ParameterizedTest
+    @MethodSource("waysToNoElements")
+    void tensorsWithoutElementsAreKept(SparsifyOptions options) throws IOException {
+        var random = new Random(20261127);
+        Map<String, long[]> shapes = Map.of("none", new long[] {0, 8}, "some", new long[] {64, 64});
+        float[] values = new float[64 * 64];
+        List<Path> files = new ArrayList<>();
+        for (String name : List.of("base", "model")) {
+            float[] noise = gaussian(random, values.length);
+            for (int i = 0; i < values.length; i++) {
+                values[i] += name.equals("base") ? noise[i] : noise[i] / 100;
+            }
+            Map<String, float[]> tensors = Map.of("none", new float[0], "some", values);
+            Path file = folder.resolve(name + ".safetensors");
+            files.add(Checkpoints.write(file, DType.F32, tensors, shapes));
+        }
+        run(files.getLast(), files.getFirst(), options, 2, folder.resolve("delta"));
+        try (var delta = DeltaReader.open(folder.resolve("delta"))) {
+            assertThat(delta.find("none").orElseThrow().count()).isZero();
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("everyWay")
     void bytesDoNotDependOnThreads(SparsifyOptions options) throws IOException {
