@@ -95,7 +95,7 @@ public final class ConvertModels {
             try (var workers = new Workers(request.threads())) {
                 var forecast = new Forecast(fineTunes.size());
                 new MergeModels().forEach(merge, workers, forecast::add);
-                forecast.addWhole(request.base(), fineTunesOf(fineTunes));
+                forecast.addWhole(request.base(), fineTunesOf(fineTunes), request.sparsify());
                 results.addAll(forecast.rows(request.sparsify()));
             }
         }

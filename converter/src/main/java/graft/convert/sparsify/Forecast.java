@@ -46,12 +46,14 @@ public final class Forecast {
     }
 
     /** Counts what goes whole and leaves out what is stored once already. */
-    public void addWhole(Path base, List<SparsifyBatch.Model> fineTunes) throws IOException {
+    public void addWhole(Path base, List<SparsifyBatch.Model> fineTunes, SparsifyOptions asked)
+            throws IOException {
         try (var checkpoint = Checkpoint.open(base)) {
             for (int m = 0; m < fineTunes.size(); m++) {
                 SparsifyBatch.Model fineTune = fineTunes.get(m);
                 try (var open =
-                        OpenPair.open(fineTune.path(), fineTune.source(), checkpoint, "base")) {
+                        OpenPair.open(
+                                fineTune.path(), fineTune.source(), checkpoint, "base", asked)) {
                     models.get(m).removeIf(e -> open.tied().containsKey(e.info().name()));
                     fixedBytes += TreatmentPlan.fixedBytes(open.wholeBytes(), open.pairs().size());
                     denseBytes += open.wholeBytes();

@@ -47,7 +47,8 @@ record OpenPair(
     /**
      * @throws ConversionException.NothingMatched if the two share no tensor
      */
-    static OpenPair open(Path path, String source, Checkpoint base, String baseSource)
+    static OpenPair open(
+            Path path, String source, Checkpoint base, String baseSource, SparsifyOptions options)
             throws IOException {
         Checkpoint model = Checkpoint.open(path);
         try {
@@ -69,7 +70,7 @@ record OpenPair(
             }
             pairs.sort(Comparator.comparing(pair -> pair.model().name()));
             whole.sort(Comparator.comparing(TensorInfo::name));
-            SortedMap<String, Tie> tied = ties(pairs, whole, model);
+            SortedMap<String, Tie> tied = ties(pairs, whole, model, options);
             pairs.removeIf(pair -> tied.containsKey(pair.model().name()));
             whole.removeIf(info -> tied.containsKey(info.name()));
             return new OpenPair(path, source, base, model, pairs, whole, tied);
@@ -82,10 +83,14 @@ record OpenPair(
     /**
      * Matrices that the model holds twice, such as a head that is the embedding; where the base has
      * them, it holds them twice as well, so that a delta of one is a delta of the other. Only those
-     * of the same type and shape that agree in a few places are compared.
+     * of the same type and shape that agree in a few places are compared. Those of {@code pairs}
+     * must also have the same density of their own, if any.
      */
     private static SortedMap<String, Tie> ties(
-            List<TensorPair> pairs, List<TensorInfo> whole, Checkpoint model) {
+            List<TensorPair> pairs,
+            List<TensorInfo> whole,
+            Checkpoint model,
+            SparsifyOptions options) {
         SortedMap<String, Tie> tied = new TreeMap<>();
         Map<List<Object>, List<TensorPair>> alike = new HashMap<>();
         List<TensorPair> embeddingsFirst = new ArrayList<>(pairs); // noise hurts those more
@@ -94,6 +99,7 @@ record OpenPair(
         for (TensorPair pair : embeddingsFirst) {
             if (isMatrix(pair.model())) {
                 List<Object> key = key(pair.model(), pair.modelBytes());
+                key.add(options.ownDensity(pair.model().name()));
                 List<TensorPair> others = alike.computeIfAbsent(key, _ -> new ArrayList<>());
                 Optional<TensorPair> same =
                         others.stream().filter(other -> isSame(pair, other)).findFirst();

@@ -87,7 +87,9 @@ public final class SparsifyBatch implements AutoCloseable {
         Checkpoint checkpoint = Checkpoint.open(base);
         try {
             for (Model model : models) {
-                opened.add(OpenPair.open(model.path(), model.source(), checkpoint, baseSource));
+                opened.add(
+                        OpenPair.open(
+                                model.path(), model.source(), checkpoint, baseSource, options));
             }
             return new SparsifyBatch(baseSource, checkpoint, opened, options, workers, progress);
         } catch (Throwable e) {

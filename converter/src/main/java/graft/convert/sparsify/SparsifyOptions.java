@@ -6,6 +6,7 @@ import graft.formats.delta.CounterRandom;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.TreeMap;
 
 /**
@@ -155,6 +156,14 @@ public record SparsifyOptions(
                 Gain.none,
                 DEFAULT_SEED,
                 List.of());
+    }
+
+    /** What the first override that matches says; empty where none does. */
+    OptionalDouble ownDensity(String name) {
+        return overrides.stream()
+                .filter(override -> override.matches(name))
+                .mapToDouble(Override::density)
+                .findFirst();
     }
 
     /** By name, for the ledger and the delta itself. */

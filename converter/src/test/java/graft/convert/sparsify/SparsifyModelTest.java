@@ -376,6 +376,47 @@ class SparsifyModelTest {
         }
     }
 
+    /** Of two tensors that are the same, one is excluded: it is no longer the other's. */
+    @Test
+    void excludedTensorIsNotTiedToOneThatIsStored() throws IOException {
+        var random = new Random(5);
+        float[] from = gaussian(random, 600);
+        float[] to = gaussian(random, 600);
+        for (int i = 0; i < to.length; i++) {
+            to[i] = from[i] + to[i] / 8;
+        }
+        String head = "lm_head.weight";
+        String embed = "model.embed_tokens.weight";
+        Map<String, long[]> shapes = Map.of(head, new long[] {20, 30}, embed, new long[] {20, 30});
+        Path base =
+                Checkpoints.write(
+                        folder.resolve("b.safetensors"),
+                        DType.F32,
+                        Map.of(head, from, embed, from),
+                        shapes);
+        Path model =
+                Checkpoints.write(
+                        folder.resolve("m.safetensors"),
+                        DType.F32,
+                        Map.of(head, to, embed, to),
+                        shapes);
+        var options =
+                new SparsifyOptions(
+                        SparsifyOptions.Select.magnitude,
+                        SparsifyOptions.Scope.global,
+                        new Amount.Density(1),
+                        Values.exact,
+                        Gain.none,
+                        17,
+                        List.of(new SparsifyOptions.Override("lm_head*", 0)));
+        Ledger ledger = run(model, base, options, 1, folder.resolve("d"));
+        assertThat(record(ledger, head).treatment()).isEqualTo("sparse");
+        apply(folder.resolve("d"), base, folder.resolve("out"), false);
+        Path applied = folder.resolve("out/model.safetensors");
+        assertThat(Checkpoints.read(applied, head)).isEqualTo(from);
+        assertThat(Checkpoints.read(applied, embed)).isEqualTo(to);
+    }
+
     /** compressed-tensors reads the residual, and base plus residual is what apply gives. */
     @Test
     void bitmaskResidualIsWhatApplyAdds() throws Exception {
