@@ -72,7 +72,12 @@ public final class DeltaFigures {
             records.put(tensor.path("name").asText(), tensor);
         }
         var result = new Result(0, new ArrayList<>(), new ArrayList<>());
-        for (Made made : made(ledger)) {
+        List<Made> all = made(ledger);
+        if (all.isEmpty() && hasDeltas(ledger)) {
+            result.notes.add(
+                    "figures were not derived again: the inputs that graft.json lists are not one fine-tune for each delta");
+        }
+        for (Made made : all) {
             Path delta = folder.resolve(made.folder).resolve(DeltaHeader.FILE_NAME);
             if (!Files.exists(delta)) {
                 continue; // another layout; a missing file is said elsewhere
@@ -100,7 +105,24 @@ public final class DeltaFigures {
         return result;
     }
 
-    /** The deltas of a ledger by {@code sparsify} or {@code convert}; none of another. */
+    private static boolean hasDeltas(JsonNode ledger) {
+        return ledger.path("command").asText().equals("sparsify") || !deltas(ledger).isEmpty();
+    }
+
+    private static List<String> deltas(JsonNode ledger) {
+        List<String> tasks = new ArrayList<>();
+        for (JsonNode row : ledger.path("results")) {
+            if (row.path("kind").asText().equals("delta")) {
+                tasks.add(row.path("task").asText());
+            }
+        }
+        return tasks;
+    }
+
+    /**
+     * The deltas of a ledger by {@code sparsify} or {@code convert}; none of another, or where it
+     * does not tell which fine-tune is whose.
+     */
     private static List<Made> made(JsonNode ledger) {
         List<Wanted> models = new ArrayList<>();
         List<Wanted> bases = new ArrayList<>();
@@ -111,21 +133,19 @@ public final class DeltaFigures {
             if (!role.equals("fine-tune") && !role.equals("base")) {
                 continue;
             }
-            if (group.isEmpty() || !group.getLast().source.equals(source)) {
+            String file = input.path("file").asText();
+            if (group.isEmpty()
+                    || !group.getLast().source.equals(source)
+                    || group.getLast().files.containsKey(file)) { // the same model once more
                 group.add(new Wanted(role, source, new HashMap<>()));
             }
-            group.getLast().files.put(input.path("file").asText(), input);
+            group.getLast().files.put(file, input);
         }
         String command = ledger.path("command").asText();
         if (command.equals("sparsify") && models.size() == 1 && bases.size() == 1) {
             return List.of(new Made("", Optional.of(bases.getFirst()), models.getFirst()));
         }
-        List<String> tasks = new ArrayList<>();
-        for (JsonNode row : ledger.path("results")) {
-            if (row.path("kind").asText().equals("delta")) {
-                tasks.add(row.path("task").asText());
-            }
-        }
+        List<String> tasks = deltas(ledger);
         List<Made> made = new ArrayList<>();
         if (command.equals("convert") && tasks.size() == models.size()) {
             for (int i = 0; i < tasks.size(); i++) {

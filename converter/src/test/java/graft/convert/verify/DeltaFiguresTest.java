@@ -3,6 +3,7 @@ package graft.convert.verify;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.convert.job.ConvertModels;
@@ -66,9 +67,45 @@ class DeltaFiguresTest {
 
     @Test
     void figuresOfConvertAreThoseOfTheLedger() throws IOException {
+        Path out = convert("fft-pos", "fft-spam", "lora-pos");
+        DeltaFigures.Result none = verify(out, List.of());
+        assertThat(none.tensors()).isZero();
+        assertThat(none.notes()).hasSize(2).allMatch(n -> n.contains("were not derived again"));
+        DeltaFigures.Result one = verify(out, List.of(FAMILY.resolve("fft-spam")));
+        assertThat(one.tensors()).isPositive();
+        assertThat(one.failures()).isEmpty();
+        assertThat(one.notes()).singleElement().asString().contains("fft-pos", "--source");
+        assertThat(
+                        verify(out, List.of(FAMILY.resolve("fft-spam"), FAMILY.resolve("fft-pos")))
+                                .notes())
+                .isEmpty();
+    }
+
+    @Test
+    void figuresOfOneFineTuneTwiceAreDerivedTwice() throws IOException {
+        Path out = convert("fft-pos", "fft-pos");
+        DeltaFigures.Result result = verify(out, List.of(FAMILY.resolve("fft-pos")));
+        assertThat(result.notes()).isEmpty();
+        assertThat(result.failures()).isEmpty();
+        assertThat(result.tensors()).isGreaterThan(100); // above 50 each
+    }
+
+    @Test
+    void inputsThatDoNotFitTheDeltasAreSaid() throws IOException {
+        Path out = convert("fft-pos", "fft-spam");
+        change(out, ledger -> ((ArrayNode) ledger.get("inputs")).remove(1));
+        DeltaFigures.Result result = verify(out, List.of(FAMILY.resolve("fft-pos")));
+        assertThat(result.tensors()).isZero();
+        assertThat(result.notes())
+                .singleElement()
+                .asString()
+                .startsWith("figures were not derived again: ");
+    }
+
+    private Path convert(String... tasks) throws IOException {
         Path out = folder.resolve("family");
         List<ConvertRequest.Source> sources = new ArrayList<>();
-        for (String task : List.of("fft-pos", "fft-spam", "lora-pos")) {
+        for (String task : tasks) {
             sources.add(new ConvertRequest.Source(FAMILY.resolve(task), "gone/" + task));
         }
         new ConvertModels()
@@ -87,17 +124,7 @@ class DeltaFiguresTest {
                                 false,
                                 2,
                                 Progress.NONE));
-        DeltaFigures.Result none = verify(out, List.of());
-        assertThat(none.tensors()).isZero();
-        assertThat(none.notes()).hasSize(2).allMatch(n -> n.contains("were not derived again"));
-        DeltaFigures.Result one = verify(out, List.of(FAMILY.resolve("fft-spam")));
-        assertThat(one.tensors()).isPositive();
-        assertThat(one.failures()).isEmpty();
-        assertThat(one.notes()).singleElement().asString().contains("fft-pos", "--source");
-        assertThat(
-                        verify(out, List.of(FAMILY.resolve("fft-spam"), FAMILY.resolve("fft-pos")))
-                                .notes())
-                .isEmpty();
+        return out;
     }
 
     @Test
