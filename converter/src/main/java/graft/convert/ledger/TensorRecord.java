@@ -52,6 +52,11 @@ public record TensorRecord(
         return new TensorRecord(other, shape, dtype, treatment, bytesIn, bytesOut, figures);
     }
 
+    /** The same of a tensor that takes another number of bytes in the output. */
+    public TensorRecord withBytesOut(long bytes) {
+        return new TensorRecord(name, shape, dtype, treatment, bytesIn, bytes, figures);
+    }
+
     /**
      * One of {@link #figures} as a number.
      *

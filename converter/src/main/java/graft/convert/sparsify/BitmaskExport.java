@@ -20,6 +20,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -48,9 +49,14 @@ final class BitmaskExport {
         this.out = out;
     }
 
-    /** Replaces the delta in {@code folder} by its residual; one thread, state of one tensor. */
-    static void run(Path folder, Path basePath) throws IOException {
+    /**
+     * Replaces the delta in {@code folder} by its residual; one thread, state of one tensor.
+     *
+     * @return bytes that each tensor of the delta takes now, by its name there
+     */
+    static Map<String, Long> run(Path folder, Path basePath) throws IOException {
         Path file = folder.resolve(DeltaHeader.FILE_NAME);
+        Map<String, Long> bytes = new HashMap<>();
         try (var delta = DeltaReader.open(file);
                 var base = Checkpoint.open(basePath);
                 var out =
@@ -58,6 +64,7 @@ final class BitmaskExport {
                                 folder.resolve(FILE_NAME), tensors(delta), metadata(delta))) {
             var export = new BitmaskExport(delta, base, out);
             for (SparseTensor tensor : delta.header().tensors()) {
+                bytes.put(tensor.info().name(), bytes(tensor.info(), tensor.count()));
                 if (isMasked(tensor.info())) {
                     export.masked(tensor);
                 } else {
@@ -66,9 +73,16 @@ final class BitmaskExport {
             }
             for (TensorInfo info : delta.whole()) {
                 out.write(info.name(), 0, delta.bytes(info));
+                bytes.put(info.name(), info.bytes());
             }
         }
         Files.delete(file);
+        return bytes;
+    }
+
+    /** Bytes of a tensor of which {@code count} entries are kept. */
+    static long bytes(TensorInfo info, long count) {
+        return parts(info, count).stream().mapToLong(TensorInfo::bytes).sum();
     }
 
     private static boolean isMasked(TensorInfo info) {
@@ -93,19 +107,22 @@ final class BitmaskExport {
     private static List<TensorInfo> tensors(DeltaReader delta) {
         List<TensorInfo> tensors = new ArrayList<>(delta.whole());
         for (SparseTensor tensor : delta.header().tensors()) {
-            TensorInfo info = tensor.info();
-            if (!isMasked(info)) {
-                tensors.add(new TensorInfo(info.name(), DType.F32, info.shape()));
-                continue;
-            }
-            long rows = info.shape().extent(0);
-            long bytes = (info.shape().extent(1) + 7) / 8;
-            tensors.add(part(info, "shape", DType.I64, 2));
-            tensors.add(part(info, "row_offsets", DType.I64, rows));
-            tensors.add(part(info, "bitmask", DType.U8, rows, bytes));
-            tensors.add(part(info, "compressed", DType.F32, tensor.count()));
+            tensors.addAll(parts(tensor.info(), tensor.count()));
         }
         return tensors;
+    }
+
+    private static List<TensorInfo> parts(TensorInfo info, long count) {
+        if (!isMasked(info)) {
+            return List.of(new TensorInfo(info.name(), DType.F32, info.shape()));
+        }
+        long rows = info.shape().extent(0);
+        long bytes = (info.shape().extent(1) + 7) / 8;
+        return List.of(
+                part(info, "shape", DType.I64, 2),
+                part(info, "row_offsets", DType.I64, rows),
+                part(info, "bitmask", DType.U8, rows, bytes),
+                part(info, "compressed", DType.F32, count));
     }
 
     private static TensorInfo part(TensorInfo of, String part, DType type, long... shape) {

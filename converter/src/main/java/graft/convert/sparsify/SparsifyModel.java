@@ -61,7 +61,11 @@ public final class SparsifyModel {
                         batch.write(plan, 0, staged.path(), new Journal(parts));
                 StagedOutput.deleteTree(parts);
                 if (request.layout() == SparsifyRequest.Layout.bitmask) {
-                    BitmaskExport.run(staged.path(), request.base());
+                    Map<String, Long> bytes = BitmaskExport.run(staged.path(), request.base());
+                    records =
+                            records.stream()
+                                    .map(r -> r.withBytesOut(bytes.getOrDefault(r.name(), 0L)))
+                                    .toList(); // what is tied or not there takes none
                 }
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
                 Ledger ledger = ledger(request, hashes, records, outputs, warnings);

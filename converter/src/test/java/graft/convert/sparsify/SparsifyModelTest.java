@@ -28,6 +28,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -454,6 +456,30 @@ class SparsifyModelTest {
         }
         String file = base.resolve("model.safetensors").toString();
         python.run("check_bitmask.py", file, arguments);
+    }
+
+    @Test
+    void bytesOfABitmaskResidualAreThoseOfItsFile() throws IOException {
+        Path out = folder.resolve("residual");
+        Ledger ledger =
+                new SparsifyModel()
+                        .run(
+                                new SparsifyRequest(
+                                        FAMILY.resolve("fft-pos"),
+                                        "model",
+                                        FAMILY.resolve("base"),
+                                        "base",
+                                        SparsifyOptions.signs(0.05),
+                                        SparsifyRequest.Layout.bitmask,
+                                        out,
+                                        false,
+                                        false,
+                                        2,
+                                        Progress.NONE));
+        byte[] file = Files.readAllBytes(out.resolve("residual.safetensors"));
+        long header = 8 + ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getLong();
+        assertThat((long) ledger.total("bytesOut")).isEqualTo(file.length - header);
+        assertThat(ledger.bytesOut()).isEqualTo(file.length - header);
     }
 
     private static TensorRecord record(Ledger ledger, String name) {
