@@ -12,6 +12,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,8 @@ import java.util.concurrent.Callable;
         })
 @SuppressWarnings("NullAway.Init") // picocli sets the fields
 final class ConvertCommand implements Callable<Integer> {
+    private static final String NO_GRAPH = "none";
+
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
     @Mixin MergeOptionGroup merge = new MergeOptionGroup();
@@ -74,8 +77,10 @@ final class ConvertCommand implements Callable<Integer> {
     @Option(
             names = "--graph",
             paramLabel = "REF",
-            description =
-                    "ONNX export of the base; default its onnx/model.onnx, model.onnx or only graph.")
+            description = {
+                "ONNX export of the base; default its onnx/model.onnx, model.onnx or only graph.",
+                "none: no ONNX graphs."
+            })
     @Nullable String graph;
 
     @Option(
@@ -111,7 +116,8 @@ final class ConvertCommand implements Callable<Integer> {
                         merge.dtype(),
                         sparsify.options(),
                         energy,
-                        dryRun ? Optional.empty() : common.graph(graph, List.of(base)),
+                        graph(),
+                        graph != null,
                         target,
                         force,
                         dryRun,
@@ -128,5 +134,11 @@ final class ConvertCommand implements Callable<Integer> {
         }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
+    }
+
+    private Optional<Path> graph() throws IOException {
+        return dryRun || NO_GRAPH.equals(graph)
+                ? Optional.empty()
+                : common.graph(graph, List.of(base));
     }
 }

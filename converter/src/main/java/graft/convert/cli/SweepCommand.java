@@ -44,6 +44,7 @@ final class SweepCommand implements Callable<Integer> {
                         sparsify.options(),
                         1,
                         Optional.empty(),
+                        false,
                         Path.of("unused"),
                         false,
                         true,

@@ -18,6 +18,7 @@ import graft.convert.sparsify.Forecast;
 import graft.convert.sparsify.SparsifyBatch;
 import graft.convert.sparsify.Totals;
 import graft.formats.FormatException;
+import graft.formats.UnsupportedFeatureException;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
@@ -46,6 +47,7 @@ import java.util.TreeMap;
 public final class ConvertModels {
     private static final String WORK = ".work";
     private static final String MERGED = "merged";
+    private static final String ONNX = "onnx";
     private static final Duration CHECK_TIME = Duration.ofMinutes(10);
 
     private record Task(ConvertRequest.Source source, String name, boolean isAdapter) {}
@@ -212,7 +214,7 @@ public final class ConvertModels {
         }
         StagedOutput.deleteTree(work);
         if (request.graph().isPresent()) {
-            export(request, tasks, folder);
+            export(request, tasks, folder, notes);
         }
         return new Ledger(
                 "convert",
@@ -323,11 +325,28 @@ public final class ConvertModels {
         return words;
     }
 
-    /** With deltas as well as adapters, each kind has a folder, as each has a base. */
-    private static void export(ConvertRequest request, List<Task> tasks, Path folder)
+    /** A graph that nobody named and that is not of the base is no reason to lose the rest. */
+    private static void export(
+            ConvertRequest request, List<Task> tasks, Path folder, List<String> notes)
             throws IOException {
-        Path out = folder.resolve("onnx");
+        Path out = folder.resolve(ONNX);
         StagedOutput.deleteTree(out);
+        try {
+            export(request, tasks, folder, out);
+        } catch (ConversionException.NothingMatched
+                | ConversionException.BaseMismatch
+                | UnsupportedFeatureException e) {
+            if (request.graphNamed()) {
+                throw e;
+            }
+            StagedOutput.deleteTree(out);
+            notes.add("no ONNX graphs: " + e.getMessage());
+        }
+    }
+
+    /** With deltas as well as adapters, each kind has a folder, as each has a base. */
+    private static void export(ConvertRequest request, List<Task> tasks, Path folder, Path out)
+            throws IOException {
         var graphBase = new ExportRequest.Named(request.base(), request.baseSource());
         var merged = new ExportRequest.Named(folder.resolve(MERGED), MERGED);
         List<ExportRequest.Named> deltas = new ArrayList<>();

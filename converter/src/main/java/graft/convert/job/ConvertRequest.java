@@ -20,6 +20,7 @@ import java.util.Optional;
  * @param sparsify how residuals are stored
  * @param energy share of its energy that every module of an adapter keeps
  * @param graph an ONNX export of the base; empty if there is none
+ * @param graphNamed whether the user named the graph; one that was found need not be of the base
  * @param output folder to create
  * @param force whether an existing output is replaced
  * @param dryRun whether to stop when sizes and errors can be foretold, with nothing written
@@ -35,6 +36,7 @@ public record ConvertRequest(
         SparsifyOptions sparsify,
         double energy,
         Optional<Path> graph,
+        boolean graphNamed,
         Path output,
         boolean force,
         boolean dryRun,

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 class ConvertIT {
     private static final Path FAMILY = GraftProcess.testdata("families/mini");
@@ -197,6 +198,44 @@ class ConvertIT {
         var forced = graft.run("sparsify", stranger, "--base", base, "-o", "out", "--force");
         assertThat(forced.code()).as(forced.err()).isZero();
         assertThat(forced.err()).contains("warning: ", "point elsewhere");
+    }
+
+    @Test
+    void graphOfAnotherBaseEndsTheRunOnlyIfItWasNamed() throws Exception {
+        Path base = baseBesideAForeignGraph();
+        Object[] command = {"convert", FAMILY.resolve("fft-pos"), "--base", base, "-o"};
+        var graft = new GraftProcess(folder);
+        var found = graft.run(with(command, "found"));
+        assertThat(found.code()).as(found.err()).isZero();
+        assertThat(found.err()).contains("note: no ONNX graphs: ");
+        assertThat(folder.resolve("found/graft.json")).content().contains("no ONNX graphs: ");
+        assertThat(folder.resolve("found/fft-pos/delta.safetensors")).exists();
+        assertThat(folder.resolve("found/onnx")).doesNotExist();
+        assertThat(graft.run("verify", "found").code()).isZero();
+        var named = graft.run(with(command, "named", "--graph", base));
+        assertThat(named.code()).as(named.err()).isEqualTo(65);
+        assertThat(folder.resolve("named")).doesNotExist();
+        var declined = graft.run(with(command, "declined", "--graph", "none"));
+        assertThat(declined.code()).as(declined.err()).isZero();
+        assertThat(declined.err()).doesNotContain("ONNX");
+        assertThat(folder.resolve("declined/onnx")).doesNotExist();
+    }
+
+    private Path baseBesideAForeignGraph() throws IOException {
+        Path base = Files.createDirectory(folder.resolve("base"));
+        try (var files = Files.list(FAMILY.resolve("base"))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, base.resolve(file.getFileName()));
+            }
+        }
+        Files.copy(
+                GraftProcess.testdata("architectures/gpt2/causal-lm/exports/optimum.onnx"),
+                Files.createDirectory(base.resolve("onnx")).resolve("model.onnx"));
+        return base;
+    }
+
+    private static Object[] with(Object[] command, Object... more) {
+        return Stream.concat(Stream.of(command), Stream.of(more)).toArray();
     }
 
     @Test

@@ -79,6 +79,7 @@ class BundleExportTest {
                                 SparsifyOptions.signs(DENSITY),
                                 0.95,
                                 Optional.of(GRAPH),
+                                true,
                                 folder.resolve(out),
                                 false,
                                 false,

@@ -94,6 +94,7 @@ class FingerprintTest {
                         sparsify,
                         0.95,
                         Optional.empty(),
+                        false,
                         folder.resolve("out"),
                         false,
                         false,

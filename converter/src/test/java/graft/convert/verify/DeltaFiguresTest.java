@@ -119,6 +119,7 @@ class DeltaFiguresTest {
                                 SparsifyOptions.compact(),
                                 0.95,
                                 Optional.empty(),
+                                false,
                                 out,
                                 false,
                                 false,
