@@ -99,6 +99,7 @@ final class ConvertCommand implements Callable<Integer> {
         }
         Path target = output == null ? Path.of("unused") : output;
         int cores = threads.checked();
+        checkLocalGraph();
         if (dryRun && common.announcesDownload(target, sources, base)) {
             return ExitCodes.DONE;
         }
@@ -134,6 +135,13 @@ final class ConvertCommand implements Callable<Integer> {
         }
         printer.document(LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
+    }
+
+    /** Before models are downloaded, and in a dry run as well. */
+    private void checkLocalGraph() throws IOException {
+        if (graph != null && !graph.equals(NO_GRAPH) && Refs.remote(graph).isEmpty()) {
+            common.graph(graph, List.of());
+        }
     }
 
     private Optional<Path> graph() throws IOException {

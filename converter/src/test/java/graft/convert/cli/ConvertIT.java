@@ -239,6 +239,16 @@ class ConvertIT {
     }
 
     @Test
+    void dryRunRefusesAGraphThatIsNotThere() throws Exception {
+        var graft = new GraftProcess(folder);
+        for (Object graph : List.of("/nope.onnx", FAMILY.resolve("base"))) {
+            var result = graft.run(command("out", "--dry-run", "--graph", graph).toArray());
+            assertThat(result.code()).as(result.err()).isEqualTo(66);
+            assertThat(result.errorLine()).contains(graph.toString());
+        }
+    }
+
+    @Test
     void dryRunWritesNothingAndForetellsTheSize() throws Exception {
         var graft = new GraftProcess(folder);
         var result = graft.run(command("out", "--dry-run").toArray());
