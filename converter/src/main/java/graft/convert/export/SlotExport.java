@@ -58,8 +58,13 @@ final class SlotExport {
     }
 
     private void write(Map<ExportTask, PeftAdapter> adapters) throws IOException {
-        bases.buildOn(tasks.getFirst());
         Optional<SlotTable> existing = bases.slots();
+        ExportRequest.Form form = request.form();
+        if (existing.isPresent() && (form.fromCheckpoint() || form.storage().isPresent())) {
+            throw new ConversionException.BaseMismatch(
+                    "the graph came with slots and keeps its base", "leave out --data and --dtype");
+        }
+        bases.buildOn(tasks.getFirst());
         Optional<ExportSlots> made = Optional.empty();
         if (existing.isEmpty()) {
             bases.sharedBase(tasks.getFirst(), folder);

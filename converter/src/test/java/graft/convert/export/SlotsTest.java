@@ -148,22 +148,40 @@ class SlotsTest {
     @Test
     void adapterFitsAGraphWhoseSlotsAnotherToolNamed() throws IOException {
         export("torchscript", SlotNames.genai, DType.F32, "theirs", adapters());
-        Path graph = folder.resolve("theirs/slots.onnx");
-        var request =
-                new ExportRequest(
-                        List.of(new ExportRequest.Named(noHead(), "spam")),
-                        Optional.of(withoutMetadata(graph)),
-                        Optional.empty(),
-                        Optional.empty(),
-                        ExportRequest.Mode.slots,
-                        ExportRequest.Form.DEFAULT,
-                        Optional.of(Duration.ofMinutes(5)),
-                        folder.resolve("ours"),
-                        false,
-                        Progress.NONE);
-        Ledger ledger = new ExportModels().run(request);
+        Ledger ledger = new ExportModels().run(overTheirs(noHead(), ExportRequest.Form.DEFAULT));
         assertThat(String.valueOf(ledger.results().getFirst().get("gates"))).contains("different");
         assertThat(ledger.outputs()).extracting(Ledger.Output::path).hasSize(1);
+    }
+
+    @Test
+    void graphThatCameWithSlotsKeepsItsBase() throws IOException {
+        export("torchscript", SlotNames.genai, DType.F32, "theirs", adapters());
+        Path adapter = noHead();
+        for (var form :
+                List.of(
+                        new ExportRequest.Form(
+                                Optional.of(DType.F16), SlotNames.peft, DType.F32, false),
+                        new ExportRequest.Form(
+                                Optional.empty(), SlotNames.peft, DType.F32, true))) {
+            assertThatThrownBy(() -> new ExportModels().run(overTheirs(adapter, form)))
+                    .isInstanceOf(ConversionException.BaseMismatch.class)
+                    .hasMessage("the graph came with slots and keeps its base");
+        }
+        assertThat(folder.resolve("ours")).doesNotExist();
+    }
+
+    private ExportRequest overTheirs(Path adapter, ExportRequest.Form form) throws IOException {
+        return new ExportRequest(
+                List.of(new ExportRequest.Named(adapter, "spam")),
+                Optional.of(withoutMetadata(folder.resolve("theirs/slots.onnx"))),
+                Optional.empty(),
+                Optional.empty(),
+                ExportRequest.Mode.slots,
+                form,
+                Optional.of(Duration.ofMinutes(5)),
+                folder.resolve("ours"),
+                false,
+                Progress.NONE);
     }
 
     private Path withoutMetadata(Path graph) throws IOException {
