@@ -33,9 +33,13 @@ public final class GraphFinder {
      * The graph among a folder's files.
      *
      * @param paths relative to the folder, with slashes
-     * @return empty if there is none, or which of several was meant cannot be known
+     * @return empty if there is none, or which of several was meant cannot be known, and for what
+     *     Graft wrote: that graph is of a task, not of a base
      */
     public static Optional<String> choose(Collection<String> paths) {
+        if (paths.contains(Ledger.FILE_NAME)) {
+            return Optional.empty();
+        }
         Optional<String> usual = PLACES.stream().filter(paths::contains).findFirst();
         if (usual.isPresent()) {
             return usual;
@@ -56,8 +60,7 @@ public final class GraphFinder {
     /**
      * The graph in a folder on disk.
      *
-     * @return empty as {@link #choose}, and for a file, and for what Graft wrote: that graph is of
-     *     a task, not of a base
+     * @return empty as {@link #choose}, and for a file
      */
     public static Optional<Path> find(Path folder) throws IOException {
         if (Files.exists(folder.resolve(Ledger.FILE_NAME))) {

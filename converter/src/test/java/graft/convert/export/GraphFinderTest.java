@@ -34,6 +34,13 @@ class GraphFinderTest {
     }
 
     @Test
+    void whatGraftWroteHasNoGraphOfABase() {
+        assertThat(GraphFinder.choose(List.of("model.onnx", Ledger.FILE_NAME))).isEmpty();
+        assertThat(GraphFinder.choose(List.of("model.onnx", "task/" + Ledger.FILE_NAME)))
+                .contains("model.onnx");
+    }
+
+    @Test
     void onDiskLikewiseButNotInWhatGraftWrote() throws IOException {
         Path graph = Files.createDirectory(folder.resolve("onnx")).resolve("any.onnx");
         Files.createFile(graph);
