@@ -86,7 +86,7 @@ final class GateRunner {
                         .redirectOutput(out.toFile())
                         .redirectError(err.toFile());
         builder.environment().put("CLASSPATH", System.getProperty("java.class.path"));
-        builder.environment().remove("JAVA_TOOL_OPTIONS");
+        removeOptions(builder.environment());
         Process process = builder.start();
         try {
             process.getOutputStream().close();
@@ -103,6 +103,12 @@ final class GateRunner {
         } finally {
             process.destroyForcibly();
         }
+    }
+
+    /** Options for the parent may contradict the child's, and what they print is no result. */
+    static void removeOptions(Map<String, String> environment) {
+        List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+                .forEach(environment::remove);
     }
 
     private static GraphGate running(List<GraphGate> gates, Path out) throws IOException {
