@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /** How residuals are stored, for {@code sparsify} and {@code convert}. */
 final class SparsifyOptionGroup {
@@ -105,7 +105,7 @@ final class SparsifyOptionGroup {
             description =
                     "Density of tensors whose name matches, '*' for any characters; 0 drops their"
                             + " residual. May be repeated; the first match counts.")
-    Map<String, Double> tensorDensity = new TreeMap<>();
+    Map<String, Double> tensorDensity = new LinkedHashMap<>();
 
     @Option(
             names = "--exclude-tensor",
