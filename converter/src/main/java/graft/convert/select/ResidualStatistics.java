@@ -7,7 +7,7 @@ import java.io.IOException;
 /**
  * What one pass over a residual u = model − base tells: how many entries lie in each eighth of an
  * octave of magnitude, and their sums. Enough to say what any density would cost and keep, before
- * anything is selected. About 12 kB per tensor, whatever its size.
+ * anything is selected. About 65 kB per tensor, whatever its size.
  */
 public final class ResidualStatistics {
     private static final int SHIFT = 20; // sign and exponent, three bits of mantissa
