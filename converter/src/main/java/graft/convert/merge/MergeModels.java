@@ -366,8 +366,7 @@ public final class MergeModels {
             var select = new TopEntries(pairs, workers, request.progress());
             long top = options.method() == MergeMethod.TIES ? 0 : (long) (options.gamma() * n);
             List<Threshold> low = select.all(Math.min(n, target + top));
-            List<Threshold> high =
-                    top == 0 ? pairs.stream().map(_ -> Threshold.none()).toList() : select.all(top);
+            List<Threshold> high = select.all(top);
             Map<MergeItem, TileMerge.Trim> byItem = new java.util.IdentityHashMap<>();
             for (int i = 0; i < merged.size(); i++) {
                 byItem.put(merged.get(i), new TileMerge.Trim(low.get(i), high.get(i)));
