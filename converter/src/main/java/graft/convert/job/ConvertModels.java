@@ -71,9 +71,12 @@ public final class ConvertModels {
             return forecast(request, fineTunes, notes);
         }
         try (var staged = stage(request);
-                var workers = new Workers(request.threads())) {
+                var workers = new Workers(request.threads());
+                var hashes = new InputHashes()) {
             try {
-                Ledger ledger = fill(request, tasks, fineTunes, notes, staged.path(), workers);
+                hashInputs(request, tasks, hashes);
+                Ledger ledger =
+                        fill(request, tasks, fineTunes, notes, staged.path(), workers, hashes);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -155,20 +158,6 @@ public final class ConvertModels {
                 request.force(),
                 request.threads(),
                 request.progress());
-    }
-
-    private static Ledger fill(
-            ConvertRequest request,
-            List<Task> tasks,
-            List<Task> fineTunes,
-            List<String> notes,
-            Path folder,
-            Workers workers)
-            throws IOException {
-        try (var hashes = new InputHashes()) {
-            hashInputs(request, tasks, hashes);
-            return fill(request, tasks, fineTunes, notes, folder, workers, hashes);
-        }
     }
 
     private static void hashInputs(ConvertRequest request, List<Task> tasks, InputHashes hashes)
