@@ -126,6 +126,11 @@ class SlotPlacesTest {
         return out;
     }
 
+    private static float[] runAdapted(Path out, float[] x, long... shape) throws Exception {
+        var adapter = Optional.of(out.resolve("adapter.onnx_adapter"));
+        return run(out.resolve("slots.onnx"), adapter, x, shape);
+    }
+
     private static float[] run(Path graph, Optional<Path> adapter, float[] x, long... shape)
             throws Exception {
         try (var run = GraphRun.open(graph, adapter);
@@ -191,13 +196,7 @@ class SlotPlacesTest {
         adapt("attn.v_proj");
         Path out = export(graph, profile, DType.F32);
         float[] x = random(2 * IN);
-        float[] found =
-                run(
-                        out.resolve("slots.onnx"),
-                        Optional.of(out.resolve("adapter.onnx_adapter")),
-                        x,
-                        2,
-                        IN);
+        float[] found = runAdapted(out, x, 2, IN);
         assertThat(found)
                 .containsExactly(
                         expected(x, modules, List.of("attn.q_proj", "attn.v_proj")), within(1e-5f));
@@ -220,13 +219,7 @@ class SlotPlacesTest {
         adapt("mlp.up_proj");
         Path out = export(graph, SlotNames.peft, DType.BF16);
         float[] x = random(3 * IN);
-        float[] found =
-                run(
-                        out.resolve("slots.onnx"),
-                        Optional.of(out.resolve("adapter.onnx_adapter")),
-                        x,
-                        3,
-                        IN);
+        float[] found = runAdapted(out, x, 3, IN);
         assertThat(found)
                 .containsExactly(expected(x, modules, List.of("mlp.up_proj")), within(1e-2f));
     }

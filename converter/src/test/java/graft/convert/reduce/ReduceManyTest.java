@@ -33,22 +33,7 @@ class ReduceManyTest {
         }
         sources.add(sources.getFirst()); // a clash of names
         Path out = folder.resolve("out");
-        var one = ReduceRequest.of(sources.getFirst().folder(), "", new RankRule.Fixed(3), out);
-        Ledger ledger =
-                new ReduceMany()
-                        .run(
-                                new ReduceRequest(
-                                        "reduce",
-                                        sources,
-                                        one.policy(),
-                                        Optional.empty(),
-                                        false,
-                                        out,
-                                        false,
-                                        false,
-                                        2,
-                                        Kernels.Choice.auto,
-                                        Progress.NONE));
+        Ledger ledger = many(sources, out, 2);
         assertThat(ledger.results())
                 .extracting(row -> row.get("folder"))
                 .containsExactly("lora-pos", "lora-spam", "lora-pos-2");
@@ -69,24 +54,28 @@ class ReduceManyTest {
         Path out = folder.resolve("out");
         var good = new ReduceRequest.Source(TESTDATA.resolve("families/mini/lora-pos"), "a", 1);
         var bad = new ReduceRequest.Source(TESTDATA.resolve("adapters/nan_value/adapter"), "b", 1);
-        var one = ReduceRequest.of(good.folder(), "", new RankRule.Fixed(3), out);
-        assertThatThrownBy(() ->
-                        new ReduceMany()
-                                .run(
-                                        new ReduceRequest(
-                                                "reduce",
-                                                List.of(good, bad),
-                                                one.policy(),
-                                                Optional.empty(),
-                                                false,
-                                                out,
-                                                false,
-                                                false,
-                                                1,
-                                                Kernels.Choice.auto,
-                                                Progress.NONE)))
+        assertThatThrownBy(() -> many(List.of(good, bad), out, 1))
                 .isInstanceOf(ConversionException.UnusableValues.class)
                 .hasMessageStartingWith("b: ");
         assertThat(folder).isEmptyDirectory();
+    }
+
+    private static Ledger many(List<ReduceRequest.Source> sources, Path out, int threads)
+            throws IOException {
+        var one = ReduceRequest.of(sources.getFirst().folder(), "", new RankRule.Fixed(3), out);
+        return new ReduceMany()
+                .run(
+                        new ReduceRequest(
+                                "reduce",
+                                sources,
+                                one.policy(),
+                                Optional.empty(),
+                                false,
+                                out,
+                                false,
+                                false,
+                                threads,
+                                Kernels.Choice.auto,
+                                Progress.NONE));
     }
 }
