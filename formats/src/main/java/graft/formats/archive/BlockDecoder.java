@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /** Restores blocks. Holds buffers of some megabytes; one instance per thread. */
 final class BlockDecoder implements AutoCloseable {
     private final int[] slots = new int[SymbolModel.MAX_TABLES << Rans.PRECISION];
-    private final PlainFloats plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES, slots);
+    private final PlainFloats plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES);
     private final DeltaFloats delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, slots);
     private final ZstdDecompressCtx zstd = new ZstdDecompressCtx();
     private final byte[] planes = new byte[ArchiveLayout.BLOCK_BYTES];

@@ -38,7 +38,7 @@ public final class BlockEncoder implements AutoCloseable {
 
     public BlockEncoder() {
         int[] none = new int[0];
-        plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES, none);
+        plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES);
         delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, none);
         out = new byte[LARGEST + BitWriter.SLACK_BYTES];
         other = new byte[(int) Zstd.compressBound(ArchiveLayout.BLOCK_BYTES)];

@@ -3,9 +3,9 @@ package graft.formats.archive;
 import java.util.Arrays;
 
 /**
- * Codes floats that have no reference. The exponent and the highest mantissa bits make a symbol,
- * which is entropy-coded; the rest of the mantissa and the sign are noise and stay as bits. The
- * distribution of symbols depends on how large the numbers of a segment are, and mantissa bits that
+ * Codes floats that have no reference. The exponent and the highest mantissa bits make a value,
+ * which gets a code word; the rest of the mantissa and the sign are noise and stay as bits. The
+ * distribution of values depends on how large the numbers of a segment are, and mantissa bits that
  * are zero in a whole segment are left out, so that float32 of half precision costs no more than
  * half precision.
  *
@@ -13,24 +13,26 @@ import java.util.Arrays;
  */
 final class PlainFloats {
     private static final int CLASSES = 32;
-    private static final int MAX_SYMBOL_BITS = 10;
+    private static final int MAX_VALUE_BITS = 10;
+    private static final int MAX_VALUES = 1 << MAX_VALUE_BITS;
     private static final int MANTISSA_BITS = 2;
+    private static final int MAX_SYMBOLS = 256;
 
-    /** Four numbers of so many bits are read and written at once. */
-    private static final int NARROW = 14;
+    /** Values of a segment, two bytes each. */
+    private static final int SEGMENT = 2 * FloatSegment.SIZE;
 
-    private final byte[] symbols;
-    private final byte[] tables;
-    private final byte[] stream;
+    private final byte[] parts;
     private final byte[] classes;
     private final byte[] zeros;
     private final int[] levels;
-    private final int[] bits = new int[FloatSegment.SIZE];
-    private final int[] valueCounts = new int[CLASSES << MAX_SYMBOL_BITS];
+    private final byte[] last = new byte[4 * FloatSegment.SIZE + BitWriter.SLACK_BYTES];
+    private final int[] valueCounts = new int[CLASSES << MAX_VALUE_BITS];
     private final int[] contextCounts = new int[CLASSES << 8];
-    private final int[] symbolOf = new int[1 << MAX_SYMBOL_BITS];
-    private final int[] values = new int[256];
-    private final int[] slots;
+    private final int[] values = new int[MAX_SYMBOLS];
+    private final byte[] sizes = new byte[MAX_SYMBOLS << 4];
+    private final int[][] words = new int[SymbolModel.MAX_TABLES][MAX_VALUES];
+    private final char[][] entries = new char[SymbolModel.MAX_TABLES][HuffmanCode.TOTAL];
+    private final HuffmanStreams streams;
     private final SideStream side;
     private final SideStream precision;
 
@@ -41,15 +43,13 @@ final class PlainFloats {
     /**
      * @param most elements in a block
      */
-    PlainFloats(int most, int[] slots) {
+    PlainFloats(int most) {
         int segments = FloatSegment.segments(most);
-        this.symbols = new byte[most];
-        this.tables = new byte[most];
-        this.stream = new byte[Rans.bound(most)];
+        this.parts = new byte[segments * SEGMENT];
         this.classes = new byte[segments];
         this.zeros = new byte[segments];
         this.levels = new int[segments];
-        this.slots = slots;
+        this.streams = new HuffmanStreams(most);
         this.side = new SideStream(segments);
         this.precision = new SideStream(segments);
     }
@@ -62,10 +62,9 @@ final class PlainFloats {
             if (collectValues(type)) {
                 int[] counts = contextCounts;
                 Arrays.fill(counts, 0);
-                int shift = type.exponentBits() + mantissaBits;
                 for (int c = 0; c < CLASSES; c++) {
                     for (int i = 0; i < valueCount; i++) {
-                        counts[c << 8 | i] = valueCounts[c << shift | values[i]];
+                        counts[c << 8 | i] = valueCounts[c << MAX_VALUE_BITS | values[i]];
                     }
                 }
                 contexts = Contexts.join(counts, CLASSES, valueCount);
@@ -83,41 +82,70 @@ final class PlainFloats {
         return (double) zero / Math.max(1, count);
     }
 
-    /** Levels, classes, zero bits, counts of values by class; returns the bits left as they are. */
+    /** Values, classes, zero bits, counts of values by class; returns the bits left as they are. */
     private long measure(byte[] raw, int count, ElementType type) {
         int segments = FloatSegment.segments(count);
         int low = type.mantissaBits() - mantissaBits;
-        int magnitude = (1 << type.bits() - 1) - 1;
-        int shift = type.exponentBits() + mantissaBits;
+        var lanes = new FloatLanes(type, mantissaBits);
         long rawBits = 0;
         int highest = 0;
         for (int s = 0; s < segments; s++) {
             int n = FloatSegment.count(s, count);
-            FloatSegment.load(raw, type.bytes(), s, n, bits);
-            int any = 1 << low;
-            long sum = 0;
-            for (int i = 0; i < n; i++) {
-                any |= bits[i];
-                sum += (bits[i] & magnitude) >>> low;
-            }
+            byte[] from = whole(raw, s, n, type);
+            int at = from == raw ? s * FloatSegment.SIZE * type.bytes() : 0;
+            zeros[s] =
+                    (byte)
+                            lanes.split(
+                                    from, at, FloatSegment.SIZE * type.bytes(), parts, s * SEGMENT);
             // half an octave per level: the mean of exponents with one mantissa bit
-            int level = (int) ((sum << 1 >>> mantissaBits) / n);
-            levels[s] = level;
-            highest = Math.max(highest, level);
-            zeros[s] = (byte) Integer.numberOfTrailingZeros(any);
+            levels[s] = (sum(s) << 1 >>> mantissaBits) / n;
+            highest = Math.max(highest, levels[s]);
             rawBits += (long) n * (1 + low - zeros[s]);
         }
-        Arrays.fill(valueCounts, 0, CLASSES << shift, 0);
+        Arrays.fill(valueCounts, 0);
         for (int s = 0; s < segments; s++) {
-            int n = FloatSegment.count(s, count);
-            FloatSegment.load(raw, type.bytes(), s, n, bits);
             int c = Math.max(0, levels[s] - highest + CLASSES - 1);
             classes[s] = (byte) c;
-            for (int i = 0; i < n; i++) {
-                valueCounts[c << shift | (bits[i] & magnitude) >>> low]++;
-            }
+            count(s, FloatSegment.count(s, count), c << MAX_VALUE_BITS);
         }
         return rawBits;
+    }
+
+    /** The sum of a segment's values: 32 of ten bits fit into a lane of 16. */
+    private int sum(int segment) {
+        long sums = 0;
+        for (int i = segment * SEGMENT; i < (segment + 1) * SEGMENT; i += 8) {
+            sums += LittleEndian.getI64(parts, i);
+        }
+        long two = (sums & 0x0000_ffff_0000_ffffL) + (sums >>> 16 & 0x0000_ffff_0000_ffffL);
+        return (int) (two + (two >>> 32));
+    }
+
+    private void count(int segment, int n, int to) {
+        int at = segment * SEGMENT;
+        int mask = MAX_VALUES - 1;
+        int i = 0;
+        for (; i + 4 <= n; i += 4) {
+            long four = LittleEndian.getI64(parts, at + 2 * i);
+            valueCounts[to | (int) four & mask]++;
+            valueCounts[to | (int) (four >>> 16) & mask]++;
+            valueCounts[to | (int) (four >>> 32) & mask]++;
+            valueCounts[to | (int) (four >>> 48) & mask]++;
+        }
+        for (; i < n; i++) {
+            valueCounts[to | LittleEndian.getU16(parts, at + 2 * i) & mask]++;
+        }
+    }
+
+    /** The block, or its last segment filled up with zeros. */
+    private byte[] whole(byte[] raw, int segment, int n, ElementType type) {
+        if (n == FloatSegment.SIZE) {
+            return raw;
+        }
+        Arrays.fill(last, (byte) 0);
+        int width = type.bytes();
+        System.arraycopy(raw, segment * FloatSegment.SIZE * width, last, 0, n * width);
+        return last;
     }
 
     /** Numbers the values that occur; false if there are too many for a byte. */
@@ -127,13 +155,12 @@ final class PlainFloats {
         for (int value = 0; value < range; value++) {
             boolean occurs = false;
             for (int c = 0; c < CLASSES && !occurs; c++) {
-                occurs = valueCounts[c * range + value] > 0;
+                occurs = valueCounts[c << MAX_VALUE_BITS | value] > 0;
             }
             if (occurs) {
-                if (valueCount == 256) {
+                if (valueCount == MAX_SYMBOLS) {
                     return false;
                 }
-                symbolOf[value] = valueCount;
                 values[valueCount++] = value;
             }
         }
@@ -143,59 +170,48 @@ final class PlainFloats {
     /** Writes the block that {@link #analyse} saw; where it ends. */
     int encode(byte[] raw, int count, ElementType type, byte[] out) {
         int segments = FloatSegment.segments(count);
-        int low = type.mantissaBits() - mantissaBits;
-        int magnitude = (1 << type.bits() - 1) - 1;
-        for (int s = 0; s < segments; s++) {
-            int n = FloatSegment.count(s, count);
-            FloatSegment.load(raw, type.bytes(), s, n, bits);
-            int first = s * FloatSegment.SIZE;
-            classes[s] = contexts.tableOf()[classes[s]];
-            Arrays.fill(tables, first, first + n, classes[s]);
-            for (int i = 0; i < n; i++) {
-                symbols[first + i] = (byte) symbolOf[(bits[i] & magnitude) >>> low];
-            }
-        }
-        SymbolModel model = SymbolModel.of(contexts.counts(), contexts.tables(), valueCount);
         var header = new BitWriter(out, 0);
         header.put(mantissaBits, 3);
         header.put(contexts.tables() - 1, 4);
         header.put(valueCount - 1, 8);
-        int last = -1;
+        int before = -1;
         for (int i = 0; i < valueCount; i++) {
-            header.putGamma(values[i] - last);
-            last = values[i];
+            header.putGamma(values[i] - before);
+            before = values[i];
         }
-        model.write(header);
+        for (int t = 0; t < contexts.tables(); t++) {
+            HuffmanCode.sizes(contexts.counts(), t << 8, valueCount, sizes);
+            HuffmanCode.write(sizes, t << 8, valueCount, header);
+            HuffmanCode.words(sizes, t << 8, valueCount, values, words[t]);
+        }
+        streams.begin();
+        for (int s = 0; s < segments; s++) {
+            classes[s] = contexts.tableOf()[classes[s]];
+            streams.encode(
+                    parts, s * FloatSegment.SIZE, FloatSegment.count(s, count), words[classes[s]]);
+        }
         side.prepare(classes, segments, header);
         precision.prepare(zeros, segments, header);
-        int begin = Rans.encode(symbols, tables, count, model, stream);
-        header.put(stream.length - begin, 32);
+        for (int i = 0; i < HuffmanStreams.STREAMS; i++) {
+            header.put(streams.bytes(i), 32);
+        }
         int at = precision.append(out, side.append(out, header.end()));
-        System.arraycopy(stream, begin, out, at, stream.length - begin);
-        return writeRest(raw, count, type, out, at + stream.length - begin);
+        return writeRest(raw, count, type, out, streams.append(out, at));
     }
 
     private int writeRest(byte[] raw, int count, ElementType type, byte[] out, int at) {
-        int low = type.mantissaBits() - mantissaBits;
-        int mask = (1 << low) - 1;
-        int sign = type.bits() - 1;
+        int width = type.bytes();
+        int together = 8 / width;
+        var lanes = new FloatLanes(type, mantissaBits);
         var rest = new BitWriter(out, at);
         for (int s = 0; s < FloatSegment.segments(count); s++) {
             int n = FloatSegment.count(s, count);
-            FloatSegment.load(raw, type.bytes(), s, n, bits);
-            int zero = zeros[s];
-            int width = 1 + low - zero;
-            for (int i = 0; i < n; i++) {
-                bits[i] = (bits[i] & mask) >>> zero << 1 | bits[i] >>> sign & 1;
-            }
-            int i = 0;
-            for (; width <= NARROW && i + 4 <= n; i += 4) {
-                long two = bits[i] | (long) bits[i + 1] << width;
-                long next = bits[i + 2] | (long) bits[i + 3] << width;
-                rest.put(two | next << 2 * width, 4 * width);
-            }
-            for (; i < n; i++) {
-                rest.put(bits[i], width);
+            byte[] from = whole(raw, s, n, type);
+            int first = from == raw ? s * FloatSegment.SIZE * width : 0;
+            int bits = lanes.without(zeros[s]);
+            for (int i = 0; i < n; i += together) {
+                long rests = lanes.rest(LittleEndian.getI64(from, first + i * width));
+                rest.put(rests, Math.min(together, n - i) * bits);
             }
         }
         return rest.end();
@@ -212,69 +228,65 @@ final class PlainFloats {
         int tableCount = (int) header.get(4) + 1;
         valueCount = (int) header.get(8) + 1;
         int low = type.mantissaBits() - mantissaBits;
-        if (low < 0) {
+        if (low < 0 || type.exponentBits() + mantissaBits > MAX_VALUE_BITS) {
             throw new CorruptBlockException("more mantissa bits than the type has");
         }
-        int last = -1;
+        int before = -1;
         for (int i = 0; i < valueCount; i++) {
-            last += header.getGamma();
-            values[i] = last;
+            before += header.getGamma();
+            if (before >>> type.exponentBits() + mantissaBits != 0) {
+                throw new CorruptBlockException("a value outside the type's range");
+            }
+            values[i] = before;
         }
-        if (last >>> type.exponentBits() + mantissaBits != 0) {
-            throw new CorruptBlockException("a value outside the type's range");
+        for (int t = 0; t < tableCount; t++) {
+            HuffmanCode.read(header, sizes, valueCount);
+            HuffmanCode.entries(sizes, valueCount, values, entries[t]);
         }
-        SymbolModel.read(header, tableCount, valueCount).slots(slots);
         var sideHeader = SideStream.Header.read(header);
         var precisionHeader = SideStream.Header.read(header);
         if (sideHeader.largest() >= tableCount || precisionHeader.largest() > low) {
             throw new CorruptBlockException("a segment's class or precision is out of range");
         }
-        int bytes = (int) header.get(32);
+        int[] ends = new int[HuffmanStreams.STREAMS];
+        for (int i = 0; i < HuffmanStreams.STREAMS; i++) {
+            ends[i] = (int) header.get(32);
+        }
         int at = side.read(sideHeader, in, header.end(), end, classes, segments);
         at = precision.read(precisionHeader, in, at, end, zeros, segments);
-        if (bytes < 0 || bytes > end - at) {
-            throw new CorruptBlockException("a part runs past the end");
+        for (int i = 0; i < HuffmanStreams.STREAMS; i++) {
+            if (ends[i] < 0 || ends[i] > end - at) {
+                throw new CorruptBlockException("a part runs past the end");
+            }
+            streams.begin(i, at);
+            at += ends[i];
+            ends[i] = at;
         }
-        for (int s = 0; s < segments; s++) {
-            int first = s * FloatSegment.SIZE;
-            Arrays.fill(tables, first, first + FloatSegment.count(s, count), classes[s]);
+        decode(in, at, end, raw, count, type);
+        for (int i = 0; i < HuffmanStreams.STREAMS; i++) {
+            if (streams.end(i) != ends[i]) {
+                throw new CorruptBlockException("a stream is not as long as its values ask for");
+            }
         }
-        Rans.decode(in, at, at + bytes, slots, tables, symbols, count);
-        readRest(in, at + bytes, end, raw, count, type);
     }
 
-    private void readRest(byte[] in, int at, int end, byte[] raw, int count, ElementType type)
+    private void decode(byte[] in, int rest, int end, byte[] raw, int count, ElementType type)
             throws CorruptBlockException {
-        int low = type.mantissaBits() - mantissaBits;
-        int sign = type.bits() - 1;
-        long bit = 8L * at;
-        for (int i = 0; i < valueCount; i++) {
-            values[i] <<= low;
-        }
+        int width = type.bytes();
+        int bytes = FloatSegment.SIZE * width;
+        var lanes = new FloatLanes(type, mantissaBits);
+        int bit = rest << 3;
         for (int s = 0; s < FloatSegment.segments(count); s++) {
             int n = FloatSegment.count(s, count);
-            int first = s * FloatSegment.SIZE;
-            int zero = zeros[s];
-            int width = 1 + low - zero;
-            int mask = (int) ((1L << width) - 1);
-            int i = 0;
-            for (; width <= NARROW && i + 4 <= n; i += 4) {
-                long four = LittleEndian.getI64(in, (int) (bit >>> 3)) >>> (bit & 7);
-                bits[i] = (int) four & mask;
-                bits[i + 1] = (int) (four >>> width) & mask;
-                bits[i + 2] = (int) (four >>> 2 * width) & mask;
-                bits[i + 3] = (int) (four >>> 3 * width) & mask;
-                bit += 4 * width;
+            streams.decode(in, entries[classes[s]], parts, n);
+            int bits = lanes.without(zeros[s]);
+            if (n == FloatSegment.SIZE) {
+                lanes.join(parts, in, bit, raw, s * bytes, bytes);
+            } else {
+                lanes.join(parts, in, bit, last, 0, (n * width + 7) / 8 * 8);
+                System.arraycopy(last, 0, raw, s * bytes, n * width);
             }
-            for (; i < n; i++) {
-                bits[i] = (int) (LittleEndian.getI64(in, (int) (bit >>> 3)) >>> (bit & 7)) & mask;
-                bit += width;
-            }
-            for (i = 0; i < n; i++) {
-                int rest = bits[i];
-                bits[i] = values[symbols[first + i] & 0xff] | rest >>> 1 << zero | rest << sign;
-            }
-            FloatSegment.store(bits, type.bytes(), s, n, raw);
+            bit += n * bits;
         }
         if (bit + 7 >>> 3 != end) {
             throw new CorruptBlockException("is not as long as its numbers ask for");
