@@ -1,5 +1,7 @@
 package graft.formats.onnx;
 
+import graft.formats.FileSpot;
+import graft.formats.UnsupportedFeatureException;
 import graft.formats.io.FileWrites;
 import graft.formats.tensor.TensorInfo;
 
@@ -46,13 +48,13 @@ public final class OnnxAdapterWriter implements AutoCloseable {
      * @param parameters named as the graph's inputs
      * @param versions numbers of the adapter's and the model's version, which ONNX Runtime reports
      *     and does not read
-     * @throws IllegalArgumentException if a name comes twice, a type is not known to ONNX, or the
-     *     file would exceed 2 GiB
+     * @throws IllegalArgumentException if a name comes twice, or a type is not known to ONNX
+     * @throws UnsupportedFeatureException if the file would exceed 2 GiB
      */
     public static OnnxAdapterWriter create(
             Path path, Collection<TensorInfo> parameters, Versions versions) throws IOException {
         List<TensorInfo> ordered = List.copyOf(parameters);
-        var layout = Layout.of(ordered);
+        var layout = Layout.of(path, ordered);
         ByteBuffer head = layout.head(ordered, versions);
         var channel =
                 FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
@@ -146,7 +148,8 @@ public final class OnnxAdapterWriter implements AutoCloseable {
             end = at;
         }
 
-        static Layout of(List<TensorInfo> parameters) {
+        static Layout of(Path path, List<TensorInfo> parameters)
+                throws UnsupportedFeatureException {
             try {
                 var layout = new Layout(parameters);
                 if (layout.end <= LARGEST_BYTES) {
@@ -155,7 +158,10 @@ public final class OnnxAdapterWriter implements AutoCloseable {
             } catch (ArithmeticException e) {
                 // said below
             }
-            throw new IllegalArgumentException("an .onnx_adapter above 2 GiB");
+            throw new UnsupportedFeatureException(
+                    FileSpot.of(path),
+                    "would exceed 2 GiB, the most that ONNX Runtime reads",
+                    "make a graph of each model: merged or shared");
         }
 
         private static long align(long at, int to) {
