@@ -230,15 +230,16 @@ public final class ExportGraph {
         return changed == null ? original : Materialised.of(changed, original, arena);
     }
 
+    /** What lies below a target's changes: nothing of it is left if it is whole. */
+    MemorySegment under(ExportPlan.Target target, Arena arena) throws IOException {
+        return target.isWhole() ? MemorySegment.NULL : baseBytes(target.before().name(), arena);
+    }
+
     private void replaceOverBase(
             GraphEditor editor, ExternalDataWriter out, ExportPlan.Target target)
             throws IOException {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment under =
-                    target.isWhole()
-                            ? graph.bytes(target.before().name())
-                            : baseBytes(target.before().name(), arena);
-            MemorySegment bytes = Materialised.of(target, under, arena);
+            MemorySegment bytes = Materialised.of(target, under(target, arena), arena);
             store(editor, out, target.after(), bytes, arena);
             target.uses().forEach(use -> editor.rewire(use, target.after().name()));
         }
@@ -269,53 +270,83 @@ public final class ExportGraph {
         if (shared == null || !shared.isExternal() || target.isReshaped()) {
             return false;
         }
-        TensorInfo stored = stored(target.before());
-        boolean sparse =
-                target.placed().stream().allMatch(p -> p.change() instanceof TensorChange.Scatter);
-        if (sparse && SparseInitializer.bytes(target, stored.dtype()) < stored.bytes()) {
-            scatter(editor, out, target, shared, stored);
-        } else if (LowRankInitializer.fits(target, baseChanges)) {
-            String value = baseValue(editor, target, shared, DType.F32);
+        if (isSparse(target)) {
+            try (Arena arena = Arena.ofConfined()) {
+                SparseInitializer.Coded coded = coded(target, arena);
+                editor.put(out.add(coded.gapInfo(), coded.gaps()));
+                editor.put(out.add(coded.valueInfo(), coded.values()));
+            }
+            addScatter(editor, target);
+            return true;
+        }
+        if (LowRankInitializer.fits(target, baseChanges)) {
+            String value = baseValue(editor, target, DType.F32);
             try (Arena arena = Arena.ofConfined()) {
                 new LowRankInitializer(target, arena).add(editor, out, value);
             }
-        } else {
-            return false;
+            target.uses().forEach(use -> editor.rewire(use, target.after().name()));
+            return true;
         }
-        target.uses().forEach(use -> editor.rewire(use, target.after().name()));
-        return true;
+        return false;
     }
 
-    private void scatter(
-            GraphEditor editor,
-            ExternalDataWriter out,
-            ExportPlan.Target target,
-            SharedTensor shared,
-            TensorInfo stored)
-            throws IOException {
+    /** Gaps and values of a target whose changes are all scatters. */
+    SparseInitializer.Coded coded(ExportPlan.Target target, Arena arena) throws IOException {
+        TensorInfo stored = stored(target.before());
+        MemorySegment under = baseBytes(target.before().name(), arena);
+        return new SparseInitializer(target, stored.dtype(), arena)
+                .coded(cast(target.before(), under, stored, arena));
+    }
+
+    /** Computes a target from the shared base and its {@link #coded} gaps and values. */
+    void addScatter(GraphEditor editor, ExportPlan.Target target) {
         String name = target.after().name();
+        TensorInfo stored = stored(target.before());
         boolean cast = stored.dtype() != target.before().dtype();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment under = baseBytes(target.before().name(), arena);
-            new SparseInitializer(target, stored.dtype(), arena)
-                    .add(
-                            editor,
-                            out,
-                            baseValue(editor, target, shared, stored.dtype()),
-                            cast(target.before(), under, stored, arena),
-                            cast ? "graft/stored/" + name : name);
-        }
+        SparseInitializer.addNodes(
+                editor,
+                name,
+                stored.shape(),
+                baseValue(editor, target, stored.dtype()),
+                cast ? "graft/stored/" + name : name);
         if (cast) {
             castStored(editor, name, target.before().dtype());
         }
+        target.uses().forEach(use -> editor.rewire(use, name));
+    }
+
+    /** Makes the uses of a copy read the base under the copy's name. */
+    void addCopy(GraphEditor editor, ExportPlan.Target target) {
+        String name = target.before().name();
+        shared(name).add(editor, target.after().name(), typeNumber(name));
+        target.uses().forEach(use -> editor.rewire(use, target.after().name()));
+    }
+
+    /** Whether a target is smaller as gaps and values than whole. */
+    boolean isSparse(ExportPlan.Target target) {
+        SharedTensor shared = base.get(target.before().name());
+        TensorInfo stored = stored(target.before());
+        return shared != null
+                && shared.isExternal()
+                && !target.isReshaped()
+                && target.placed().stream()
+                        .allMatch(p -> p.change() instanceof TensorChange.Scatter)
+                && SparseInitializer.bytes(target, stored.dtype()) < stored.bytes();
     }
 
     /** The shared value that a task's own is computed from. */
-    private static String baseValue(
-            GraphEditor editor, ExportPlan.Target target, SharedTensor shared, DType type) {
+    private String baseValue(GraphEditor editor, ExportPlan.Target target, DType type) {
         String name = "graft/base/" + target.before().name();
-        shared.add(editor, name, ExternalDataWriter.typeNumber(type));
+        shared(target.before().name()).add(editor, name, ExternalDataWriter.typeNumber(type));
         return name;
+    }
+
+    private SharedTensor shared(String initializer) {
+        SharedTensor shared = base.get(initializer);
+        if (shared == null) {
+            throw new IllegalStateException(initializer + " is in no shared base");
+        }
+        return shared;
     }
 
     private int typeNumber(String initializer) {

@@ -49,7 +49,9 @@ public final class ExportSlots {
             for (AdapterModule module : AdapterModule.of(base, adapter)) {
                 slots.add(module);
             }
-            slots.addWhole(wholes(adapter));
+            for (ExportPlan.Target target : wholes(adapter)) {
+                slots.wholes().add(target);
+            }
         }
     }
 
@@ -80,7 +82,7 @@ public final class ExportSlots {
 
     /** Writes the graph over the shared base; the list of slots is in its metadata. */
     public SlotTable writeGraph(Path file) throws IOException {
-        slots.finish();
+        slots.wholes().finish();
         SlotTable table = slots.table();
         slots.editor().write(file, Map.of(SlotTable.METADATA, table.toJson()));
         return table;
@@ -90,7 +92,7 @@ public final class ExportSlots {
     public long writeAdapter(TensorSource base, PeftAdapter adapter, Path file) throws IOException {
         var out = new SlotAdapter(slots.table());
         out.addModules(adapter, absent(base, adapter));
-        out.addWhole(wholes(adapter));
+        out.addWhole(export, wholes(adapter));
         return out.write(file);
     }
 }

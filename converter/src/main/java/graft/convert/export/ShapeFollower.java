@@ -26,7 +26,7 @@ final class ShapeFollower {
         long before = target.before().shape().extent(axis);
         var after = TensorShapeProto.Dimension.newBuilder();
         if (free) {
-            after.setDimParam(SlotGraph.FREE);
+            after.setDimParam(WholeSlots.FREE);
         } else {
             after.setDimValue(target.after().shape().extent(axis));
         }

@@ -18,6 +18,11 @@ record Slot(
         String module, Kind kind, String a, String b, long in, long out, DType type, long rank) {
     static final long ANY_RANK = -1;
 
+    /** For a whole tensor. */
+    static Slot whole(String tensor, String input, DType type) {
+        return new Slot(tensor, Kind.whole, input, "", 0, 0, type, ANY_RANK);
+    }
+
     /** What a slot does. */
     enum Kind {
         /** Adds x·A·B to the output of a linear layer. */

@@ -2,29 +2,24 @@ package graft.convert.export;
 
 import graft.convert.ConversionException;
 import graft.formats.FileSpot;
-import graft.formats.onnx.OnnxAdapterWriter;
 import graft.formats.peft.LoraModule;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 
 /** One task's {@code .onnx_adapter} for a graph with slots: factors turned, the scale in B's. */
 final class SlotAdapter {
     private final SlotTable table;
-    private final Map<String, ExportPlan.Target> parts = new TreeMap<>();
+    private final AdapterParts parts = new AdapterParts();
 
     SlotAdapter(SlotTable table) {
         this.table = table;
@@ -103,12 +98,13 @@ final class SlotAdapter {
                 held.equals(info.shape())
                         ? Layout.IDENTITY
                         : Layout.part(false, held.extent(0) == info.shape().extent(0) ? 1 : 0, 0);
-        parts.put(info.name(), ExportPlan.Target.alone(info, layout, change));
+        var target = ExportPlan.Target.alone(info, layout, change);
+        parts.add(info, arena -> Materialised.of(target, MemorySegment.NULL, arena));
     }
 
     /** Adds whole tensors, as they lie in their initializers. */
-    void addWhole(Iterable<ExportPlan.Target> targets) {
-        targets.forEach(target -> parts.put(target.after().name(), target));
+    void addWhole(ExportGraph export, Iterable<ExportPlan.Target> targets) {
+        parts.addWhole(export, targets);
     }
 
     /**
@@ -129,15 +125,6 @@ final class SlotAdapter {
 
     /** Writes the file; returns its size. */
     long write(Path file) throws IOException {
-        List<TensorInfo> infos = parts.values().stream().map(ExportPlan.Target::after).toList();
-        try (var out = OnnxAdapterWriter.create(file, infos, OnnxAdapterWriter.Versions.FIRST)) {
-            for (ExportPlan.Target part : parts.values()) {
-                try (Arena arena = Arena.ofConfined()) {
-                    out.write(
-                            part.after().name(), Materialised.of(part, MemorySegment.NULL, arena));
-                }
-            }
-        }
-        return Files.size(file);
+        return parts.write(file);
     }
 }

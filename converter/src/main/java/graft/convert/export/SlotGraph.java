@@ -1,15 +1,9 @@
 package graft.convert.export;
 
-import com.google.protobuf.ByteString;
-
 import graft.convert.ConversionException;
 import graft.formats.FileSpot;
-import graft.formats.onnx.ExternalDataWriter;
 import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.TensorProto;
-import graft.formats.onnx.proto.TensorShapeProto;
-import graft.formats.onnx.proto.TypeProto;
-import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.peft.LoraModule;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Shape;
@@ -33,9 +27,6 @@ import java.util.TreeMap;
  * float16 input that is cast to float32. Not thread-safe.
  */
 final class SlotGraph {
-    /** Name of an extent that is another one for each task. */
-    static final String FREE = "graft_classes";
-
     private static final int LOWEST_PAD_OPSET = 11; // pads as an input
 
     private final ExportGraph export;
@@ -43,8 +34,7 @@ final class SlotGraph {
     private final SlotNames profile;
     private final DType type;
     private final Map<String, Slot> slots = new TreeMap<>();
-    private final Map<String, TensorInfo> wholes = new TreeMap<>();
-    private final Map<String, ExportPlan.Target> free = new TreeMap<>();
+    private final WholeSlots wholes;
     private final Map<Use, String> weights = new HashMap<>();
 
     /**
@@ -53,6 +43,7 @@ final class SlotGraph {
     SlotGraph(ExportGraph export, SlotNames profile, DType type) {
         this.export = export;
         this.editor = export.overBase();
+        this.wholes = new WholeSlots(export, editor);
         this.profile = profile;
         this.type = type;
     }
@@ -62,7 +53,9 @@ final class SlotGraph {
     }
 
     SlotTable table() {
-        return new SlotTable(new ArrayList<>(slots.values()));
+        List<Slot> all = new ArrayList<>(slots.values());
+        all.addAll(wholes.slots());
+        return new SlotTable(all);
     }
 
     /**
@@ -243,7 +236,7 @@ final class SlotGraph {
         return fits ? Optional.of(how) : Optional.empty();
     }
 
-    private static ConversionException.BaseMismatch noPlace(String module, String why) {
+    static ConversionException.BaseMismatch noPlace(String module, String why) {
         return new ConversionException.BaseMismatch(
                 "no slot for module %s: %s".formatted(FileSpot.quote(module), why),
                 "use --mode merged or --mode shared");
@@ -251,20 +244,12 @@ final class SlotGraph {
 
     private void declare(Slot slot) {
         String rank = slot.module() + ".lora_r"; // its own, so that ranks may differ
-        editor.input(input(slot.a(), type, dim(slot.in()), dim(rank)));
-        editor.input(input(slot.b(), type, dim(rank), dim(slot.out())));
-        editor.put(empty(slot.a(), slot.in(), 0));
-        editor.put(empty(slot.b(), 0, slot.out()));
-    }
-
-    private TensorProto empty(String name, long rows, long columns) {
-        return TensorProto.newBuilder()
-                .setName(name)
-                .setDataType(ExternalDataWriter.typeNumber(type))
-                .addDims(rows)
-                .addDims(columns)
-                .setRawData(ByteString.EMPTY)
-                .build();
+        editor.input(
+                SlotInputs.input(slot.a(), type, SlotInputs.dim(slot.in()), SlotInputs.dim(rank)));
+        editor.input(
+                SlotInputs.input(slot.b(), type, SlotInputs.dim(rank), SlotInputs.dim(slot.out())));
+        editor.put(SlotInputs.empty(slot.a(), type, slot.in(), 0));
+        editor.put(SlotInputs.empty(slot.b(), type, 0, slot.out()));
     }
 
     private String wide(String input) {
@@ -348,80 +333,11 @@ final class SlotGraph {
 
     /** Whether a weight is no constant, so that other kernels compute with it. */
     boolean hasFreeWeights() {
-        return !weights.isEmpty() || !wholes.isEmpty();
+        return !weights.isEmpty() || !wholes.slots().isEmpty();
     }
 
-    /**
-     * Makes initializers replaceable whole: heads.
-     *
-     * @param targets of one task, all whole
-     */
-    void addWhole(Iterable<ExportPlan.Target> targets) throws ConversionException {
-        for (ExportPlan.Target target : targets) {
-            TensorInfo before = target.before();
-            String tensor = target.placed().getFirst().change().info().name();
-            if (target.isCopy() || !target.isWhole()) {
-                throw noPlace(tensor, "the graph keeps it together with others");
-            }
-            if (export.isComputed(before)) {
-                throw noPlace(tensor, "it is stored in another type or layout than the graph's");
-            }
-            var slot =
-                    new Slot(
-                            tensor,
-                            Slot.Kind.whole,
-                            before.name(),
-                            "",
-                            0,
-                            0,
-                            before.dtype(),
-                            Slot.ANY_RANK);
-            slots.put(tensor, slot);
-            wholes.put(before.name(), before);
-            if (target.isReshaped()) {
-                free.put(before.name(), target);
-            }
-        }
-    }
-
-    /** Declares the heads' inputs; the extent that tasks differ in is free. */
-    void finish() {
-        for (TensorInfo info : wholes.values()) {
-            ExportPlan.Target reshaped = free.get(info.name());
-            var dims = new TensorShapeProto.Dimension[info.shape().rank()];
-            for (int axis = 0; axis < dims.length; axis++) {
-                boolean same =
-                        reshaped == null
-                                || reshaped.after().shape().extent(axis)
-                                        == info.shape().extent(axis);
-                dims[axis] = same ? dim(info.shape().extent(axis)) : dim(FREE);
-            }
-            editor.input(input(info.name(), info.dtype(), dims));
-        }
-        free.values().forEach(editor::free);
-    }
-
-    private static ValueInfoProto input(
-            String name, DType type, TensorShapeProto.Dimension... dims) {
-        var shape = TensorShapeProto.newBuilder();
-        for (TensorShapeProto.Dimension dim : dims) {
-            shape.addDim(dim);
-        }
-        var tensor =
-                TypeProto.Tensor.newBuilder()
-                        .setElemType(ExternalDataWriter.typeNumber(type))
-                        .setShape(shape);
-        return ValueInfoProto.newBuilder()
-                .setName(name)
-                .setType(TypeProto.newBuilder().setTensorType(tensor))
-                .build();
-    }
-
-    private static TensorShapeProto.Dimension dim(long extent) {
-        return TensorShapeProto.Dimension.newBuilder().setDimValue(extent).build();
-    }
-
-    private static TensorShapeProto.Dimension dim(String name) {
-        return TensorShapeProto.Dimension.newBuilder().setDimParam(name).build();
+    /** Initializers that adapters replace. */
+    WholeSlots wholes() {
+        return wholes;
     }
 }

@@ -1,6 +1,5 @@
 package graft.convert.export;
 
-import graft.formats.onnx.ExternalDataWriter;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
@@ -15,7 +14,7 @@ import java.nio.ByteOrder;
 
 /**
  * An initializer as values scattered over shared data. ONNX Runtime computes it once, when it loads
- * the graph.
+ * the graph; in every run, if gaps and values are inputs.
  *
  * <p>Positions are stored as the u16 gaps between them, in ascending order of the initializer:
  * {@code Cast → CumSum → ScatterElements} over the flattened base. A gap too wide for 16 bits is
@@ -55,45 +54,64 @@ final class SparseInitializer {
     }
 
     /**
-     * Adds nodes that write {@code output}.
+     * Positions and values.
      *
-     * @param base value of the shared data
-     * @param under its bytes, in the type of the stored values
+     * @param gaps u16
      */
-    void add(
-            GraphEditor editor,
-            ExternalDataWriter out,
-            String base,
-            MemorySegment under,
-            String output)
-            throws IOException {
+    record Coded(
+            TensorInfo gapInfo, MemorySegment gaps, TensorInfo valueInfo, MemorySegment values) {}
+
+    /**
+     * Positions and values, bridges among them.
+     *
+     * @param under the base's bytes, in the type of the stored values
+     */
+    Coded coded(MemorySegment under) throws IOException {
         long count = count(target);
         MemorySegment positions = arena.allocate(Math.max(8, 8 * count), 64);
         MemorySegment values = arena.allocate(Math.max(8, info.dtype().bytes() * count), 64);
         collect(positions, values);
-        long bridges = bridges(positions, count);
+        long all = count + bridges(positions, count);
         String name = target.after().name();
-        var gapInfo = new TensorInfo("graft/gap/" + name, DType.U16, Shape.of(count + bridges));
-        var valueInfo =
-                new TensorInfo("graft/value/" + name, info.dtype(), Shape.of(count + bridges));
-        MemorySegment gaps = Materialised.allocate(gapInfo, arena);
-        MemorySegment all = Materialised.allocate(valueInfo, arena);
-        code(positions, values, count, under, gaps, all);
-        editor.put(out.add(gapInfo, gaps));
-        editor.put(out.add(valueInfo, all));
+        var gapInfo = new TensorInfo(gapName(name), DType.U16, Shape.of(all));
+        var valueInfo = new TensorInfo(valueName(name), info.dtype(), Shape.of(all));
+        var coded =
+                new Coded(
+                        gapInfo,
+                        Materialised.allocate(gapInfo, arena),
+                        valueInfo,
+                        Materialised.allocate(valueInfo, arena));
+        code(positions, values, count, under, coded.gaps(), coded.values());
+        return coded;
+    }
+
+    static String gapName(String initializer) {
+        return "graft/gap/" + initializer;
+    }
+
+    static String valueName(String initializer) {
+        return "graft/value/" + initializer;
+    }
+
+    /**
+     * Adds nodes that write {@code output}, from gaps and values that are in the graph or put in.
+     *
+     * @param name of the initializer after its changes
+     * @param base value of the shared data
+     */
+    static void addNodes(GraphEditor editor, String name, Shape shape, String base, String output) {
         editor.put(integers("graft/axis", 0).build());
         editor.put(integers("graft/flat", -1).addDims(1).build());
-        Shape shape = info.shape();
         editor.put(integers("graft/shape/" + name, shape.toArray()).addDims(shape.rank()).build());
         String wide = "graft/wide/" + name;
-        editor.cast(gapInfo.name(), wide, TensorProto.DataType.INT64_VALUE);
+        editor.cast(gapName(name), wide, TensorProto.DataType.INT64_VALUE);
         String index = "graft/index/" + name;
         editor.first(editor.compute("CumSum", index, wide, "graft/axis"));
         String flat = "graft/flattened/" + name;
         editor.first(editor.compute("Reshape", flat, base, "graft/flat"));
         String laid = "graft/laid/" + name;
         editor.first(
-                editor.compute("ScatterElements", laid, flat, index, valueInfo.name())
+                editor.compute("ScatterElements", laid, flat, index, valueName(name))
                         .addAttribute(GraphEditor.integer("axis", 0)));
         editor.first(editor.compute("Reshape", output, laid, "graft/shape/" + name));
     }
