@@ -1,5 +1,6 @@
 #!/bin/sh
-# Memory and time of sessions over all-MiniLM-L6-v2: dense, shared, packed, slots; slots beside merged graphs by rank.
+# Memory and time of sessions over all-MiniLM-L6-v2: dense, shared, packed, slots of both kinds; slots beside merged
+# graphs by rank, sparse ones by density and batch.
 # PYTHON needs numpy, onnx and safetensors. Build first: mvn -q -DskipTests package
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -17,17 +18,30 @@ for i in 0 1 2 3; do graft sparsify fft-$i --base base --preset paper --density 
 graft export d0 d1 d2 d3 --base base --graph model.onnx --mode shared -o shared
 graft export d0 d1 d2 d3 --base base --graph model.onnx --no-verify -o dense
 graft export lora-r04 lora-r08 lora-r16 lora-r32 --base base --graph model.onnx --mode slots -o slots
-measure shared 4 cache >/dev/null # packs
+graft export d0 d1 d2 d3 --base base --graph model.onnx --mode sparse-slots -o sparse
+measure shared 4 1x16 cache >/dev/null # packs
 for n in 1 4; do
-  echo "dense:         $(measure dense $n)"
-  echo "shared:        $(measure shared $n)"
-  echo "shared, cache: $(measure shared $n cache)"
-  echo "slots:         $(measure slots $n)"
+  echo "dense:         $(measure dense $n 1x16)"
+  echo "shared:        $(measure shared $n 1x16)"
+  echo "shared, cache: $(measure shared $n 1x16 cache)"
+  echo "slots:         $(measure slots $n 1x16)"
+  echo "sparse slots:  $(measure sparse $n 1x16)"
+done
+for density in 0.005 0.02; do
+  graft sparsify fft-0 --base base --preset paper --density $density -o at-$density
+  graft export at-$density --base base --graph model.onnx --no-verify -o dense-$density
+  graft export at-$density --base base --graph model.onnx --no-verify --mode sparse-slots -o sparse-$density
+  stat -c "density $density: %s bytes" sparse-$density/at-$density.onnx_adapter
+  for batch in 1x16 4x128; do
+    for turn in 1 2 3; do
+      echo "$batch, turn $turn: merged $(measure dense-$density 1 $batch) · sparse slots $(measure sparse-$density 1 $batch)"
+    done
+  done
 done
 for rank in 04 08 16 32 64; do
   graft export lora-r$rank --base base --graph model.onnx --no-verify -o merged-$rank
   graft export lora-r$rank --base base --graph model.onnx --no-verify --mode slots -o slots-$rank
   for turn in 1 2 3; do
-    echo "rank $rank, turn $turn: merged $(measure merged-$rank 1) · slots $(measure slots-$rank 1)"
+    echo "rank $rank, turn $turn: merged $(measure merged-$rank 1 1x16) · slots $(measure slots-$rank 1 1x16)"
   done
 done

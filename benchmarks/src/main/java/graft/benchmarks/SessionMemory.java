@@ -14,7 +14,8 @@ import java.util.Map;
 
 /**
  * Memory of a process with some tasks of an exported folder loaded, and the time of a run.
- * Arguments: the folder, how many tasks, and perhaps a cache folder.
+ * Arguments: the folder, how many tasks, the batch as {@code 1x16} (rows, tokens), and perhaps a
+ * cache folder.
  */
 public final class SessionMemory {
     private static final int ROUNDS = 30;
@@ -24,16 +25,21 @@ public final class SessionMemory {
     /** Prints one line: tasks, MB, milliseconds. */
     public static void main(String[] arguments) throws Exception {
         var settings = SessionSettings.DEFAULT.withThreads(1);
-        if (arguments.length > 2) {
-            settings = settings.withCache(Path.of(arguments[2]));
+        if (arguments.length > 3) {
+            settings = settings.withCache(Path.of(arguments[3]));
         }
+        String[] batch = arguments[2].split("x");
+        int rows = Integer.parseInt(batch[0]);
+        int width = Integer.parseInt(batch[1]);
         try (var session = GraftSession.open(Path.of(arguments[0]), settings)) {
             List<String> tasks = session.tasks().subList(0, Integer.parseInt(arguments[1]));
             Map<String, OnnxTensor> inputs = new HashMap<>();
             for (String name : session.session(tasks.getFirst()).getInputNames()) {
-                long[][] values = new long[1][16];
-                for (int i = 0; i < 16; i++) {
-                    values[0][i] = name.contains("mask") ? 1 : name.contains("type") ? 0 : 100 + i;
+                long[][] values = new long[rows][width];
+                for (long[] row : values) {
+                    for (int i = 0; i < width; i++) {
+                        row[i] = name.contains("mask") ? 1 : name.contains("type") ? 0 : 100 + i;
+                    }
                 }
                 inputs.put(name, OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), values));
             }

@@ -17,10 +17,13 @@ import java.util.Optional;
  *     first loaded: later sessions, of other processes too, map the packed weights instead of
  *     building them in memory of their own. It takes up to twice the disk space of the weights per
  *     graph, and must not be moved to another machine
+ * @param isOptimized whether ONNX Runtime may rewrite graphs and pack weights. If not, it runs each
+ *     node as it stands, slower, and two graphs of the same weights give the same bits; nothing is
+ *     kept in a cache then
  */
-public record SessionSettings(int threads, Optional<Path> cache) {
-    /** ONNX Runtime's own number of threads, no cache. */
-    public static final SessionSettings DEFAULT = new SessionSettings(0, Optional.empty());
+public record SessionSettings(int threads, Optional<Path> cache, boolean isOptimized) {
+    /** ONNX Runtime's own number of threads, no cache, optimized. */
+    public static final SessionSettings DEFAULT = new SessionSettings(0, Optional.empty(), true);
 
     /**
      * Checks the number of threads.
@@ -35,12 +38,17 @@ public record SessionSettings(int threads, Optional<Path> cache) {
 
     /** The same with another number of threads. */
     public SessionSettings withThreads(int number) {
-        return new SessionSettings(number, cache);
+        return new SessionSettings(number, cache, isOptimized);
     }
 
     /** The same with a cache. */
     public SessionSettings withCache(Path folder) {
-        return new SessionSettings(threads, Optional.of(folder));
+        return new SessionSettings(threads, Optional.of(folder), isOptimized);
+    }
+
+    /** The same without optimization. */
+    public SessionSettings unoptimized() {
+        return new SessionSettings(threads, cache, false);
     }
 
     /**
@@ -52,7 +60,8 @@ public record SessionSettings(int threads, Optional<Path> cache) {
      */
     public OrtSession create(Path graph) throws IOException, OrtException {
         OrtEnvironment environment = Environments.get();
-        Path file = cache.isPresent() ? new PackedCache(cache.get(), this).packed(graph) : graph;
+        boolean packs = cache.isPresent() && isOptimized;
+        Path file = packs ? new PackedCache(cache.get(), this).packed(graph) : graph;
         try (var options = options()) {
             return environment.createSession(file.toString(), options);
         }
@@ -64,6 +73,10 @@ public record SessionSettings(int threads, Optional<Path> cache) {
             if (threads > 0) {
                 options.setIntraOpNumThreads(threads);
                 options.setInterOpNumThreads(1);
+            }
+            if (!isOptimized) {
+                options.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.NO_OPT);
+                options.addConfigEntry("session.disable_prepacking", "1");
             }
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
             // weights above 1 GiB would be computed anew in every run

@@ -46,7 +46,13 @@ final class ExportCommand implements Callable<Integer> {
         merged,
         shared,
         slots,
-        peft
+        sparseSlots,
+        peft;
+
+        @Override
+        public String toString() {
+            return this == sparseSlots ? "sparse-slots" : name();
+        }
     }
 
     /** Files that hold a shared base. */
@@ -96,10 +102,12 @@ final class ExportCommand implements Callable<Integer> {
 
     @Option(
             names = "--mode",
-            paramLabel = "merged|shared|slots|peft",
+            paramLabel = "merged|shared|slots|sparse-slots|peft",
             description = {
                 "merged (default): dense graphs. shared: one base for all graphs.",
-                "slots: one graph, an .onnx_adapter per LoRA. peft: .onnx_adapter back to PEFT."
+                "slots: one graph, an .onnx_adapter per LoRA. sparse-slots: one per sparse delta,",
+                "scattered in every run, which then takes a copy of the weights.",
+                "peft: .onnx_adapter back to PEFT."
             })
     Mode mode = Mode.merged;
 
@@ -171,10 +179,10 @@ final class ExportCommand implements Callable<Integer> {
                     "--slot-dtype float16: ONNX Runtime 1.23 to 1.29 crashes on such slots",
                     "use bfloat16 or float32");
         }
-        if (data == Data.safetensors && mode != Mode.shared && mode != Mode.slots) {
+        if (data == Data.safetensors && (mode == Mode.merged || mode == Mode.peft)) {
             throw new UsageException(
                     "--data safetensors, but --mode %s shares no base".formatted(mode),
-                    "use --mode shared or --mode slots");
+                    "use --mode shared, slots or sparse-slots");
         }
         if (data == Data.safetensors && storage != null) {
             throw new UsageException(
@@ -203,6 +211,7 @@ final class ExportCommand implements Callable<Integer> {
                     case merged, peft -> ExportRequest.Mode.merged;
                     case shared -> ExportRequest.Mode.shared;
                     case slots -> ExportRequest.Mode.slots;
+                    case sparseSlots -> ExportRequest.Mode.sparseSlots;
                 },
                 new ExportRequest.Form(
                         Optional.ofNullable(storage), profile, slotType, data == Data.safetensors),
@@ -288,7 +297,7 @@ final class ExportCommand implements Callable<Integer> {
                     result.containsKey("replaced")
                             ? "%s: %s replaced, %s scattered, "
                                     .formatted(
-                                            result.get("graph"),
+                                            result.getOrDefault("adapter", result.get("graph")),
                                             result.get("replaced"),
                                             result.get("scattered"))
                             : "%s: %s modules, "

@@ -52,9 +52,7 @@ final class AdapterParts {
     /** Adds whole tensors, as they lie in their initializers. */
     void addWhole(ExportGraph export, Iterable<ExportPlan.Target> targets) {
         targets.forEach(target ->
-                add(
-                        target.after(),
-                        arena -> Materialised.of(target, export.under(target, arena), arena)));
+                add(export.storedAfter(target), arena -> export.storedBytes(target, arena)));
     }
 
     /** The data of one parameter. */

@@ -231,7 +231,7 @@ public final class ExportGraph {
     }
 
     /** What lies below a target's changes: nothing of it is left if it is whole. */
-    MemorySegment under(ExportPlan.Target target, Arena arena) throws IOException {
+    private MemorySegment under(ExportPlan.Target target, Arena arena) throws IOException {
         return target.isWhole() ? MemorySegment.NULL : baseBytes(target.before().name(), arena);
     }
 
@@ -280,7 +280,9 @@ public final class ExportGraph {
             return true;
         }
         if (LowRankInitializer.fits(target, baseChanges)) {
-            String value = baseValue(editor, target, DType.F32);
+            String before = target.before().name();
+            String value = "graft/base/" + before; // what the task's own is computed from
+            shared.add(editor, value, ExternalDataWriter.typeNumber(DType.F32));
             try (Arena arena = Arena.ofConfined()) {
                 new LowRankInitializer(target, arena).add(editor, out, value);
             }
@@ -301,14 +303,13 @@ public final class ExportGraph {
     /** Computes a target from the shared base and its {@link #coded} gaps and values. */
     void addScatter(GraphEditor editor, ExportPlan.Target target) {
         String name = target.after().name();
+        String before = target.before().name();
         TensorInfo stored = stored(target.before());
         boolean cast = stored.dtype() != target.before().dtype();
-        SparseInitializer.addNodes(
-                editor,
-                name,
-                stored.shape(),
-                baseValue(editor, target, stored.dtype()),
-                cast ? "graft/stored/" + name : name);
+        String flat = "graft/flat/" + before;
+        shared(before).addFlat(editor, flat, ExternalDataWriter.typeNumber(stored.dtype()));
+        String output = cast ? "graft/stored/" + name : name;
+        SparseInitializer.addNodes(editor, name, stored.shape(), flat, output);
         if (cast) {
             castStored(editor, name, target.before().dtype());
         }
@@ -332,13 +333,6 @@ public final class ExportGraph {
                 && target.placed().stream()
                         .allMatch(p -> p.change() instanceof TensorChange.Scatter)
                 && SparseInitializer.bytes(target, stored.dtype()) < stored.bytes();
-    }
-
-    /** The shared value that a task's own is computed from. */
-    private String baseValue(GraphEditor editor, ExportPlan.Target target, DType type) {
-        String name = "graft/base/" + target.before().name();
-        shared(target.before().name()).add(editor, name, ExternalDataWriter.typeNumber(type));
-        return name;
     }
 
     private SharedTensor shared(String initializer) {
@@ -390,14 +384,29 @@ public final class ExportGraph {
     }
 
     /** Whether an initializer is stored in another type: vectors and scalars stay as they are. */
-    private boolean isNarrowed(TensorInfo info) {
+    boolean isNarrowed(TensorInfo info) {
         return storage.isPresent()
                 && info.dtype() == DType.F32
                 && storage.get() != DType.F32
                 && info.shape().rank() >= 2;
     }
 
-    private TensorInfo stored(TensorInfo info) {
+    /** A target as graphs store it: by another name if it is narrowed. */
+    TensorInfo storedAfter(ExportPlan.Target target) {
+        TensorInfo after = target.after();
+        return isNarrowed(target.before())
+                ? new TensorInfo(
+                        "graft/stored/" + after.name(), stored(after).dtype(), after.shape())
+                : after;
+    }
+
+    /** The bytes of {@link #storedAfter}. */
+    MemorySegment storedBytes(ExportPlan.Target target, Arena arena) throws IOException {
+        MemorySegment bytes = Materialised.of(target, under(target, arena), arena);
+        return cast(target.after(), bytes, storedAfter(target), arena);
+    }
+
+    TensorInfo stored(TensorInfo info) {
         return isNarrowed(info)
                 ? new TensorInfo(info.name(), storage.orElseThrow(), info.shape())
                 : info;

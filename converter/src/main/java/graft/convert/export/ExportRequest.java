@@ -42,7 +42,14 @@ public record ExportRequest(
         /** One base for all sources, each graph with its own values over it. */
         shared,
         /** One graph for all adapters, with slots that each adapter fills. */
-        slots
+        slots,
+        /** One graph for all sparse deltas, whose values are scattered in every run. */
+        sparseSlots;
+
+        @Override
+        public String toString() {
+            return this == sparseSlots ? "sparse-slots" : name();
+        }
     }
 
     /**
@@ -64,6 +71,11 @@ public record ExportRequest(
             if (fromCheckpoint && storage.isPresent()) {
                 throw new IllegalArgumentException("a checkpoint's own files have their own type");
             }
+        }
+
+        /** Whether matrices are stored in fewer bits than they are computed with. */
+        boolean isNarrow() {
+            return storage.isPresent() && storage.get() != DType.F32;
         }
     }
 

@@ -36,13 +36,18 @@ final class GraphRun implements AutoCloseable {
         this.adapter = adapter;
     }
 
+    static GraphRun open(Path graph, Optional<Path> adapter) throws IOException {
+        return open(graph, adapter, ONE_THREAD);
+    }
+
     /**
      * @throws IOException with ONNX Runtime's own message if it does not accept graph or adapter
      */
-    static GraphRun open(Path graph, Optional<Path> adapter) throws IOException {
+    static GraphRun open(Path graph, Optional<Path> adapter, SessionSettings settings)
+            throws IOException {
         @Nullable OrtSession session = null;
         try {
-            session = ONE_THREAD.create(graph.toAbsolutePath());
+            session = settings.create(graph.toAbsolutePath());
             @Nullable OrtLoraAdapter lora =
                     adapter.isPresent()
                             ? OrtLoraAdapter.create(adapter.get().toAbsolutePath().toString())

@@ -1,5 +1,6 @@
 package graft.convert.export;
 
+import graft.convert.ConversionException;
 import graft.convert.plan.DeltaBase;
 import graft.convert.plan.Workers;
 import graft.formats.checkpoint.Checkpoint;
@@ -120,6 +121,19 @@ final class OpenModel implements AutoCloseable {
 
     List<TensorChange> changes() {
         return changes;
+    }
+
+    /**
+     * Refuses a model that is its base.
+     *
+     * @param source what the user called it
+     */
+    void requireChanges(String source, String base) throws ConversionException.NothingMatched {
+        if (changes.isEmpty()) {
+            throw new ConversionException.NothingMatched(
+                    "%s changes nothing in %s".formatted(source, base),
+                    "check that the source is not the base itself");
+        }
     }
 
     /** The adapter it is, if it is one. */

@@ -24,6 +24,23 @@ record SharedTensor(TensorProto tensor, boolean isTurned) {
         return isTurned || tensor.getDataType() != type;
     }
 
+    /**
+     * As {@link #add}, of one axis. Where it lies as the graph has it no node is needed for that:
+     * ONNX Runtime maps it, and keeps no copy.
+     */
+    void addFlat(GraphEditor editor, String output, int type) {
+        if (isTurned) {
+            String shaped = output + "/shaped";
+            add(editor, shaped, type);
+            editor.put(SparseInitializer.integers("graft/flat", -1).addDims(1).build());
+            editor.first(editor.compute("Reshape", output, shaped, "graft/flat"));
+        } else {
+            long elements = tensor.getDimsList().stream().reduce(1L, Math::multiplyExact);
+            straight(tensor.toBuilder().clearDims().addDims(elements).build())
+                    .add(editor, output, type);
+        }
+    }
+
     /** Adds what makes a value of it; ONNX Runtime computes that once, when it loads the graph. */
     void add(GraphEditor editor, String output, int type) {
         if (!isComputed(type)) {

@@ -7,11 +7,11 @@ import graft.formats.tensor.DType;
  *
  * @param module path of the module as the graph's maker knows it
  * @param kind what happens there
- * @param a input for Aᵀ, (in, rank); for a whole tensor its only input
- * @param b input for s·Bᵀ, (rank, out); empty for a whole tensor
- * @param in features read, or rows of an embedding
- * @param out features written
- * @param type of both inputs
+ * @param a input for Aᵀ, (in, rank); gaps of sparse values; for a whole tensor its only input
+ * @param b input for s·Bᵀ, (rank, out); sparse values; empty for a whole tensor
+ * @param in features read, or rows of an embedding or initializer
+ * @param out features written, or columns
+ * @param type of both inputs, or of values
  * @param rank that the graph insists on, or {@link #ANY_RANK}
  */
 record Slot(
@@ -31,6 +31,8 @@ record Slot(
         embedding,
         /** Adds A·B to the kernel of a convolution, {@code in} being channels times extent. */
         convolution,
+        /** Scatters values over an initializer, at the sums of the gaps before them. */
+        sparse,
         /** Takes the place of an initializer: a head. */
         whole
     }

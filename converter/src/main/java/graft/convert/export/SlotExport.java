@@ -20,10 +20,7 @@ import java.util.TreeMap;
 /**
  * Adapters for a graph with slots: one that is made here, or one that another tool made. Used once.
  */
-final class SlotExport {
-    /** The graph that is made here. */
-    static final String GRAPH = "slots.onnx";
-
+final class SlotExport implements SlotFiles {
     private final ExportRequest request;
     private final ExportBases bases;
     private final List<ExportTask> tasks;
@@ -40,14 +37,15 @@ final class SlotExport {
         this.folder = folder;
     }
 
-    void run() throws IOException {
+    @Override
+    public void run() throws IOException {
         Map<ExportTask, PeftAdapter> adapters = new LinkedHashMap<>();
         try {
             for (ExportTask task : tasks) {
                 if (!PeftAdapter.isAt(task.path())) {
                     throw new ConversionException.BaseMismatch(
                             task.source() + " is no adapter, and slots take adapters only",
-                            "use --mode shared for fine-tunes and deltas, or graft extract first");
+                            "use --mode sparse-slots for deltas, --mode shared for them and fine-tunes, or graft extract first");
                 }
                 adapters.put(task, OpenModel.openAdapter(task.path()));
             }
@@ -108,22 +106,19 @@ final class SlotExport {
         return folder.resolve(task.name() + OnnxAdapter.SUFFIX);
     }
 
-    List<Map<String, Object>> results() {
+    @Override
+    public List<Map<String, Object>> results() {
         return results;
     }
 
-    List<Ledger.Input> inputs() {
+    @Override
+    public List<Ledger.Input> inputs() {
         return inputs;
     }
 
-    /** Modules of a task that the graph does not compute with. */
-    Map<ExportTask, Set<String>> absent() {
+    @Override
+    public Map<ExportTask, Set<String>> absent() {
         return absent;
-    }
-
-    /** Makes a file when it is needed. */
-    interface Dense {
-        Path get() throws IOException;
     }
 
     /**
@@ -131,7 +126,9 @@ final class SlotExport {
      * replaceable head and an adapted kernel are no constants, so that ONNX Runtime computes with
      * them by other kernels: then the empty graph agrees to float32 rounding.
      */
-    void gates(Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
+    @Override
+    public void gates(
+            Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
             throws IOException {
         if (bases.slots().isPresent()) {
             Path graph = bases.graph().file();
@@ -144,7 +141,9 @@ final class SlotExport {
         for (ExportTask task : tasks) {
             try (var model = OpenModel.open(task.path(), bases.base(task))) {
                 Path dense = bases.export().merged(task.name(), model.changes(), scratch).graph();
-                boolean rounded = request.form().slotType() == DType.BF16;
+                ExportRequest.Form form = request.form();
+                // a merged weight is rounded once more than base and factors
+                boolean rounded = form.slotType() == DType.BF16 || form.isNarrow();
                 var same = rounded ? GraphGate.Expect.ROUGHLY : GraphGate.Expect.CLOSE;
                 gates.add(gate(task, graph, dense, same, sizes));
                 gates.add(gate(task, graph, denseBase.get(), GraphGate.Expect.DIFFERENT, sizes));

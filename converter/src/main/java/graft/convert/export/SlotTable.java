@@ -124,11 +124,13 @@ record SlotTable(List<Slot> slots) {
     /** The slot of a module: by its name in any profile's spelling, or the only one alike. */
     Optional<Slot> find(String module) {
         String key = SlotNames.key(module);
+        List<Slot> factors =
+                slots.stream().filter(slot -> slot.kind() != Slot.Kind.sparse).toList();
         List<Slot> exact =
-                slots.stream().filter(slot -> SlotNames.key(slot.module()).equals(key)).toList();
+                factors.stream().filter(slot -> SlotNames.key(slot.module()).equals(key)).toList();
         List<Slot> found =
                 exact.isEmpty()
-                        ? slots.stream()
+                        ? factors.stream()
                                 .filter(s -> GraphNames.same(SlotNames.key(s.module()), key))
                                 .toList()
                         : exact;

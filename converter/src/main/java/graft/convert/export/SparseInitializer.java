@@ -97,21 +97,18 @@ final class SparseInitializer {
      * Adds nodes that write {@code output}, from gaps and values that are in the graph or put in.
      *
      * @param name of the initializer after its changes
-     * @param base value of the shared data
+     * @param base value of the shared data, of one axis
      */
     static void addNodes(GraphEditor editor, String name, Shape shape, String base, String output) {
         editor.put(integers("graft/axis", 0).build());
-        editor.put(integers("graft/flat", -1).addDims(1).build());
         editor.put(integers("graft/shape/" + name, shape.toArray()).addDims(shape.rank()).build());
         String wide = "graft/wide/" + name;
         editor.cast(gapName(name), wide, TensorProto.DataType.INT64_VALUE);
         String index = "graft/index/" + name;
         editor.first(editor.compute("CumSum", index, wide, "graft/axis"));
-        String flat = "graft/flattened/" + name;
-        editor.first(editor.compute("Reshape", flat, base, "graft/flat"));
         String laid = "graft/laid/" + name;
         editor.first(
-                editor.compute("ScatterElements", laid, flat, index, valueName(name))
+                editor.compute("ScatterElements", laid, base, index, valueName(name))
                         .addAttribute(GraphEditor.integer("axis", 0)));
         editor.first(editor.compute("Reshape", output, laid, "graft/shape/" + name));
     }

@@ -1,7 +1,9 @@
 package graft.convert.export;
 
 import graft.convert.ConversionException;
+import graft.formats.FileSpot;
 import graft.formats.onnx.proto.TensorShapeProto;
+import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorInfo;
 
 import java.util.Collection;
@@ -32,8 +34,8 @@ final class WholeSlots {
      * Makes an initializer replaceable.
      *
      * @param target of one task
-     * @throws ConversionException.BaseMismatch if the graph computes the initializer from what it
-     *     stores, or would need it in two shapes
+     * @throws ConversionException.BaseMismatch if the graph computes the initializer from what a
+     *     checkpoint stores, would need it in two shapes, or as an input of float16
      */
     void add(ExportPlan.Target target) throws ConversionException {
         TensorInfo before = target.before();
@@ -41,13 +43,20 @@ final class WholeSlots {
         if (target.isCopy() && target.isReshaped()) {
             throw SlotGraph.noPlace(tensor, "the graph keeps it together with others");
         }
-        if (export.isComputed(before)) {
+        if (!export.isNarrowed(before) && export.isComputed(before)) {
             throw SlotGraph.noPlace(
-                    tensor, "it is stored in another type or layout than the graph's");
+                    tensor, "the checkpoint stores it in another type or layout than the graph");
         }
-        String input = target.after().name();
-        slots.put(input, Slot.whole(tensor, input, before.dtype()));
-        infos.put(input, new TensorInfo(input, before.dtype(), before.shape()));
+        TensorInfo stored = export.storedAfter(target);
+        if (stored.dtype() == DType.F16 && before.dtype() == DType.F32) {
+            throw new ConversionException.BaseMismatch(
+                    "no slot of float16 for %s: ONNX Runtime 1.23 to 1.29 crashes on those"
+                            .formatted(FileSpot.quote(tensor)),
+                    "use --dtype bfloat16 or float32");
+        }
+        String input = stored.name();
+        slots.put(target.after().name(), Slot.whole(tensor, input, stored.dtype()));
+        infos.put(input, new TensorInfo(input, stored.dtype(), before.shape()));
         if (target.isCopy()) {
             export.addCopy(editor, target);
         }
@@ -75,7 +84,7 @@ final class WholeSlots {
         return slots.values();
     }
 
-    /** Names of the inputs. */
+    /** Names of the initializers. */
     Set<String> names() {
         return slots.keySet();
     }

@@ -74,11 +74,15 @@ class OnnxCheckerTest {
                 }
             }
             export.shared("sparse", sparse, out);
-            if (storage.isEmpty()) { // a head that may be replaced is stored as it is
-                var slots = new ExportSlots(export, SlotNames.genai, DType.BF16);
-                slots.prepare(base, List.of(adapter));
-                slots.writeGraph(out.resolve("slots.onnx"));
-            }
+            var slots = new ExportSlots(export, SlotNames.genai, DType.BF16);
+            slots.prepare(base, List.of(adapter));
+            slots.writeGraph(out.resolve("slots.onnx"));
+            var scattered = new SparseSlots(export);
+            scattered.prepare(export.plan(sparse));
+            scattered.writeGraph(out.resolve("sparse-slots.onnx"));
+            var whole = new SparseSlots(export);
+            whole.prepare(export.plan(ModelChanges.ofCheckpoint(base, tuned)));
+            whole.writeGraph(out.resolve("whole-slots.onnx"));
         }
     }
 

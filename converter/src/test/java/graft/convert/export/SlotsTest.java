@@ -184,6 +184,60 @@ class SlotsTest {
                 Progress.NONE);
     }
 
+    /** A merged weight is rounded once more than the base's and the factors. */
+    @ParameterizedTest(name = "{0}, {1}")
+    @CsvSource({"slots,BF16", "shared,BF16", "slots,F16", "shared,F16"})
+    void adapterOverABaseOf16BitsAgreesToItsRounding(ExportRequest.Mode mode, DType storage)
+            throws IOException {
+        Ledger ledger =
+                new ExportModels()
+                        .run(
+                                new ExportRequest(
+                                        List.of(new ExportRequest.Named(noHead(), "spam")),
+                                        Optional.of(
+                                                FAMILY.resolve(
+                                                        "onnx/theta0-nounsense-dynamo.onnx")),
+                                        Optional.empty(),
+                                        Optional.of(family("base")),
+                                        mode,
+                                        new ExportRequest.Form(
+                                                Optional.of(storage),
+                                                SlotNames.peft,
+                                                DType.F32,
+                                                false),
+                                        Optional.of(Duration.ofMinutes(5)),
+                                        folder.resolve("out"),
+                                        false,
+                                        Progress.NONE));
+        assertThat(String.valueOf(ledger.results().getFirst().get("gates")))
+                .contains("gate=roughly", "gate=different");
+    }
+
+    @Test
+    void headOverABaseOfBfloat16IsReplacedAsTheBaseStoresIt() throws IOException {
+        new ExportModels()
+                .run(
+                        new ExportRequest(
+                                List.of(family("lora-pos"), family("lora-spam")),
+                                Optional.of(
+                                        FAMILY.resolve("onnx/theta0-nounsense-torchscript.onnx")),
+                                Optional.empty(),
+                                Optional.of(family("base")),
+                                ExportRequest.Mode.slots,
+                                new ExportRequest.Form(
+                                        Optional.of(DType.BF16), SlotNames.peft, DType.F32, false),
+                                Optional.of(Duration.ofMinutes(5)),
+                                folder.resolve("out"),
+                                false,
+                                Progress.NONE));
+        try (var graph = OnnxModel.open(folder.resolve("out/slots.onnx"))) {
+            assertThat(SlotTable.of(graph).orElseThrow().slots())
+                    .filteredOn(slot -> slot.kind() == Slot.Kind.whole && slot.type() == DType.BF16)
+                    .extracting(Slot::module)
+                    .containsExactly("classifier.weight");
+        }
+    }
+
     private Path withoutMetadata(Path graph) throws IOException {
         Path file = folder.resolve("theirs/stripped.onnx");
         try (var model = OnnxModel.open(graph)) {

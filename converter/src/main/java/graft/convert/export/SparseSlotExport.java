@@ -1,0 +1,140 @@
+package graft.convert.export;
+
+import graft.convert.ConversionException;
+import graft.convert.ledger.Ledger;
+import graft.convert.plan.Inputs;
+import graft.formats.delta.DeltaReader;
+import graft.formats.onnx.OnnxAdapter;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+
+/** Sparse deltas for the slots of one graph. Used once. */
+final class SparseSlotExport implements SlotFiles {
+    private final ExportRequest request;
+    private final ExportBases bases;
+    private final List<ExportTask> tasks;
+    private final Path folder;
+    private final List<Map<String, Object>> results = new ArrayList<>();
+    private final List<Ledger.Input> inputs = new ArrayList<>();
+    private final Map<ExportTask, Set<String>> absent = new LinkedHashMap<>();
+
+    SparseSlotExport(
+            ExportRequest request, ExportBases bases, List<ExportTask> tasks, Path folder) {
+        this.request = request;
+        this.bases = bases;
+        this.tasks = tasks;
+        this.folder = folder;
+    }
+
+    @Override
+    public void run() throws IOException {
+        for (ExportTask task : tasks) {
+            if (!DeltaReader.isAt(task.path())) {
+                throw new ConversionException.BaseMismatch(
+                        task.source() + " is no sparse delta, and sparse slots take nothing else",
+                        "use --mode slots for adapters, graft sparsify or --mode shared for fine-tunes");
+            }
+        }
+        if (bases.groups(tasks).size() > 1) {
+            throw new ConversionException.BaseMismatch(
+                    "the deltas build on several merged models, and slots have one base",
+                    "export each bundle into a folder of its own");
+        }
+        bases.buildOn(tasks.getFirst());
+        bases.sharedBase(tasks.getFirst(), folder);
+        Map<ExportTask, OpenModel> models = new LinkedHashMap<>();
+        try {
+            for (ExportTask task : tasks) {
+                models.put(task, OpenModel.open(task.path(), bases.base(task)));
+            }
+            write(models);
+        } finally {
+            for (OpenModel model : models.values()) {
+                model.close();
+            }
+        }
+    }
+
+    private void write(Map<ExportTask, OpenModel> models) throws IOException {
+        var slots = new SparseSlots(bases.export());
+        Map<ExportTask, ExportPlan> plans = new LinkedHashMap<>();
+        for (var entry : models.entrySet()) {
+            ExportTask task = entry.getKey();
+            entry.getValue().requireChanges(task.source(), bases.base(task).name());
+            ExportPlan plan = bases.export().plan(entry.getValue().changes());
+            inputs.addAll(Inputs.of("model", task.source(), entry.getValue().files()));
+            slots.prepare(plan);
+            plans.put(task, plan);
+            absent.put(task, plan.absent());
+        }
+        slots.writeGraph(folder.resolve(GRAPH));
+        for (var entry : plans.entrySet()) {
+            ExportTask task = entry.getKey();
+            ExportPlan plan = entry.getValue();
+            Path file = file(task);
+            long bytes = slots.writeAdapter(plan, file);
+            int scattered = slots.scattered(plan);
+            Map<String, Object> result = new TreeMap<>();
+            result.put("task", task.name());
+            result.put("adapter", file.getFileName().toString());
+            result.put("graph", GRAPH);
+            result.put("bytes", bytes);
+            result.put("replaced", plan.targets().size() - scattered);
+            result.put("scattered", scattered);
+            results.add(result);
+            request.progress().advance(1);
+        }
+    }
+
+    private Path file(ExportTask task) {
+        return folder.resolve(task.name() + OnnxAdapter.SUFFIX);
+    }
+
+    @Override
+    public List<Map<String, Object>> results() {
+        return results;
+    }
+
+    @Override
+    public List<Ledger.Input> inputs() {
+        return inputs;
+    }
+
+    @Override
+    public Map<ExportTask, Set<String>> absent() {
+        return absent;
+    }
+
+    /** Filled slots hold the weights of the dense model, empty ones the base's, bit for bit. */
+    @Override
+    public void gates(
+            Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
+            throws IOException {
+        Path graph = folder.resolve(GRAPH);
+        Path base = denseBase.get();
+        var same = List.of(GraphGate.Expect.WEIGHTS, GraphGate.Expect.CLOSE);
+        for (ExportTask task : tasks) {
+            Optional<Path> adapter = Optional.of(file(task));
+            try (var model = OpenModel.open(task.path(), bases.base(task))) {
+                Path dense = bases.export().merged(task.name(), model.changes(), scratch).graph();
+                for (GraphGate.Expect expect : same) {
+                    gates.add(new GraphGate(task.name(), graph, adapter, dense, expect, sizes));
+                }
+            }
+            var different = GraphGate.Expect.DIFFERENT;
+            gates.add(new GraphGate(task.name(), graph, adapter, base, different, sizes));
+        }
+        String first = tasks.getFirst().name();
+        for (GraphGate.Expect expect : same) {
+            gates.add(new GraphGate(first, graph, Optional.empty(), base, expect, sizes));
+        }
+    }
+}
