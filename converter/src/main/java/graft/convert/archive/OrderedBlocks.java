@@ -15,9 +15,10 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /**
- * Runs blocks on all workers and hands the results on in order, one at a time, on whichever worker
- * is free: what hashes and appends needs no thread of its own. A few slots hold the buffers of what
- * is being computed or waits for its turn, so memory does not grow with the number of blocks.
+ * Runs blocks on all workers and hands the results on, through several steps, each in order and one
+ * at a time, on whichever worker is free: what appends and hashes needs no thread of its own, and
+ * one block is hashed while another is written. A few slots hold the buffers of what is being
+ * computed or waits for its turn, so memory does not grow with the number of blocks.
  *
  * @param <S> buffers of one block in flight
  */
@@ -32,29 +33,41 @@ final class OrderedBlocks<S extends AutoCloseable> implements AutoCloseable {
     }
 
     private final Workers workers;
+    private final Supplier<S> newSlot;
     private final List<S> slots = new ArrayList<>();
     private final Deque<S> free = new ArrayDeque<>();
-    private final Map<Integer, S> ready = new HashMap<>();
+    private final Map<Integer, S> computed = new HashMap<>();
     private int count;
     private int next;
-    private int delivered;
-    private boolean delivering;
+    private List<Stage<S>> stages = List.of();
     private boolean failed;
 
-    OrderedBlocks(Workers workers, Supplier<S> slot) {
-        this.workers = workers;
-        for (int i = 0; i < workers.threads() + WAITING; i++) {
-            slots.add(slot.get());
+    /** A step that takes blocks in order, one at a time. */
+    private static final class Stage<S> {
+        final Step<S> step;
+        int done;
+        boolean busy;
+
+        Stage(Step<S> step) {
+            this.step = step;
         }
     }
 
-    /** Runs {@code compute} on every block in any order, then {@code deliver} on each in order. */
-    void run(int blocks, Step<S> compute, Step<S> deliver) throws IOException {
+    OrderedBlocks(Workers workers, Supplier<S> slot) {
+        this.workers = workers;
+        this.newSlot = slot;
+    }
+
+    /**
+     * Runs {@code compute} on every block in any order, then each of {@code inOrder} on each block
+     * in order.
+     */
+    void run(int blocks, Step<S> compute, List<Step<S>> inOrder) throws IOException {
         count = blocks;
         next = 0;
-        delivered = 0;
         failed = false;
-        ready.clear();
+        stages = inOrder.stream().map(Stage<S>::new).toList();
+        computed.clear();
         free.clear();
         free.addAll(slots);
         List<Integer> lanes = new ArrayList<>();
@@ -64,19 +77,23 @@ final class OrderedBlocks<S extends AutoCloseable> implements AutoCloseable {
         workers.map(
                 lanes,
                 _ -> {
-                    lane(compute, deliver);
+                    lane(compute);
                     return 0;
                 });
     }
 
     /** A block that is taken has a slot, so the lowest one never waits for those after it. */
-    private record Taken<S>(int block, S slot) {}
+    private record Work<S>(int block, S slot, @Nullable Stage<S> stage) {}
 
-    private void lane(Step<S> compute, Step<S> deliver) throws IOException {
+    private void lane(Step<S> compute) throws IOException {
         try {
-            for (Taken<S> taken = take(); taken != null; taken = take()) {
-                compute.run(taken.block(), taken.slot());
-                deliver(taken, deliver);
+            for (Work<S> work = take(); work != null; work = take()) {
+                if (work.stage() == null) {
+                    compute.run(work.block(), work.slot());
+                } else {
+                    work.stage().step.run(work.block(), work.slot());
+                }
+                done(work);
             }
         } catch (Throwable e) {
             synchronized (this) {
@@ -87,8 +104,25 @@ final class OrderedBlocks<S extends AutoCloseable> implements AutoCloseable {
         }
     }
 
-    private synchronized @Nullable Taken<S> take() throws IOException {
-        while (!failed && next < count && free.isEmpty()) {
+    /** What frees a slot soonest; null if there is nothing left to do. */
+    private synchronized @Nullable Work<S> take() throws IOException {
+        while (!failed && stages.getLast().done < count) {
+            for (int i = stages.size() - 1; i >= 0; i--) {
+                Stage<S> stage = stages.get(i);
+                S slot = computed.get(stage.done);
+                boolean ready = i == 0 || stage.done < stages.get(i - 1).done;
+                if (!stage.busy && ready && slot != null) {
+                    stage.busy = true;
+                    return new Work<>(stage.done, slot, stage);
+                }
+            }
+            if (next < count && free.isEmpty() && slots.size() < workers.threads() + WAITING) {
+                slots.add(newSlot.get());
+                free.push(slots.getLast());
+            }
+            if (next < count && !free.isEmpty()) {
+                return new Work<>(next++, free.pop(), null);
+            }
             try {
                 wait();
             } catch (InterruptedException e) {
@@ -96,40 +130,22 @@ final class OrderedBlocks<S extends AutoCloseable> implements AutoCloseable {
                 throw new InterruptedIOException("interrupted");
             }
         }
-        return failed || next == count ? null : new Taken<>(next++, free.pop());
+        return null;
     }
 
-    private void deliver(Taken<S> taken, Step<S> deliver) throws IOException {
-        synchronized (this) {
-            ready.put(taken.block(), taken.slot());
-            if (delivering) {
-                return; // whoever delivers sees it
+    private synchronized void done(Work<S> work) {
+        Stage<S> stage = work.stage();
+        if (stage == null) {
+            computed.put(work.block(), work.slot());
+        } else {
+            stage.busy = false;
+            stage.done++;
+            if (stage == stages.getLast()) {
+                computed.remove(work.block());
+                free.push(work.slot());
             }
-            delivering = true;
         }
-        try {
-            while (true) {
-                S slot;
-                synchronized (this) {
-                    slot = ready.remove(delivered);
-                    if (slot == null) {
-                        delivering = false;
-                        return;
-                    }
-                }
-                deliver.run(delivered, slot);
-                synchronized (this) {
-                    delivered++;
-                    free.push(slot);
-                    notifyAll();
-                }
-            }
-        } catch (Throwable e) {
-            synchronized (this) {
-                delivering = false;
-            }
-            throw e;
-        }
+        notifyAll();
     }
 
     @Override

@@ -107,12 +107,17 @@ public final class PackFiles {
         blocks.run(
                 pieces.size(),
                 (block, slot) -> slot.encode(pieces.get(block), bytes, plan, file, level),
-                (block, slot) -> {
-                    hash.update(slot.raw, slot.length);
-                    writer.append(
-                            slot.codec, slot.encoder.bytes(), slot.encoder.length(), slot.crc);
-                    request.progress().advance(slot.length);
-                });
+                List.of(
+                        (_, slot) ->
+                                writer.append(
+                                        slot.codec,
+                                        slot.encoder.bytes(),
+                                        slot.encoder.length(),
+                                        slot.crc),
+                        (_, slot) -> {
+                            hash.update(slot.raw, slot.length);
+                            request.progress().advance(slot.length);
+                        }));
         writer.end(hash.hex());
     }
 

@@ -15,10 +15,10 @@ import java.util.List;
 
 /** Restores the files of an archive on all workers, checking each against its hash. */
 final class RestoredBlocks implements AutoCloseable {
-    /** Takes a block; called by any worker, in any order. */
+    /** Takes the blocks in order; called by one worker at a time. */
     @FunctionalInterface
     interface Sink {
-        void write(long offset, byte[] bytes, int length) throws IOException;
+        void write(byte[] bytes, int length) throws IOException;
     }
 
     private static final class Slot implements AutoCloseable {
@@ -57,14 +57,13 @@ final class RestoredBlocks implements AutoCloseable {
         var hash = new FileHash();
         blocks.run(
                 entry.blocks().size(),
-                (block, slot) -> {
-                    slot.length = slot.reader.read(file, block, slot.raw);
-                    sink.write(slot.reader.offset(file, block), slot.raw, slot.length);
-                },
-                (_, slot) -> {
-                    hash.update(slot.raw, slot.length);
-                    progress.advance(slot.length);
-                });
+                (block, slot) -> slot.length = slot.reader.read(file, block, slot.raw),
+                List.of(
+                        (_, slot) -> sink.write(slot.raw, slot.length),
+                        (_, slot) -> {
+                            hash.update(slot.raw, slot.length);
+                            progress.advance(slot.length);
+                        }));
         if (!hash.hex().equals(entry.sha256())) {
             throw new MalformedFileException(
                     FileSpot.of(archive.path()),
@@ -78,7 +77,7 @@ final class RestoredBlocks implements AutoCloseable {
         blocks.run(
                 archive.manifest().files().get(file).blocks().size(),
                 (block, slot) -> slot.reader.check(file, block),
-                (_, _) -> progress.advance(ArchiveLayout.BLOCK_BYTES));
+                List.of((_, _) -> progress.advance(ArchiveLayout.BLOCK_BYTES)));
     }
 
     @Override

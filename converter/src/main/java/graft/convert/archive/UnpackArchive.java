@@ -129,10 +129,10 @@ public final class UnpackArchive {
                 FileChannel.open(target, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             blocks.restore(
                     number,
-                    (offset, bytes, length) -> {
+                    (bytes, length) -> {
                         ByteBuffer buffer = ByteBuffer.wrap(bytes, 0, length);
                         while (buffer.hasRemaining()) {
-                            channel.write(buffer, offset + buffer.position());
+                            channel.write(buffer);
                         }
                     });
         }

@@ -54,7 +54,7 @@ public final class VerifyArchive {
                             needBase++;
                             blocks.check(i);
                         } else {
-                            blocks.restore(i, (_, _, _) -> {});
+                            blocks.restore(i, (_, _) -> {});
                         }
                     } catch (FormatException e) {
                         failures.add(e.getMessage());
