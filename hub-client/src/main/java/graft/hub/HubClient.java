@@ -4,7 +4,6 @@ import graft.hub.cache.BlobHash;
 import graft.hub.cache.HubCache;
 import graft.hub.cache.RepoFolder;
 import graft.hub.download.Downloads;
-import graft.hub.download.Tasks;
 import graft.hub.http.HubApi;
 import graft.hub.http.Pacer;
 import graft.hub.http.Wire;
@@ -36,8 +35,8 @@ import java.util.concurrent.atomic.AtomicReference;
  *
  * <p><b>Threads.</b> Methods block, may run at once from any thread, and answer interruption with
  * {@link java.io.InterruptedIOException}; {@link #close} cancels what is running. Requests run on
- * virtual threads, at most {@link HubOptions#maxWorkers} at the same time. What an interrupted or
- * killed download fetched is kept, and the next run goes on from there.
+ * threads of their own, at most {@link HubOptions#maxWorkers} at the same time. What an interrupted
+ * or killed download fetched is kept, and the next run goes on from there.
  *
  * <p><b>Errors.</b> {@link HubException} for what the Hub says or sends, {@link NoSpaceException}
  * before a download that cannot fit, other {@link IOException}s for the local disk.
@@ -97,7 +96,7 @@ public final class HubClient implements AutoCloseable {
         }
         var found = new AtomicReference<Snapshot>();
         try {
-            Tasks.run1(() -> found.set(ask(ref, known)));
+            wire.tasks().run(() -> found.set(ask(ref, known)));
             return found.get();
         } catch (HubException.Unreachable e) {
             return fromCache(known, e);
@@ -204,7 +203,7 @@ public final class HubClient implements AutoCloseable {
      */
     public Uploaded upload(UploadRequest request) throws IOException {
         var done = new AtomicReference<Uploaded>();
-        Tasks.run1(() -> done.set(uploads.run(request)));
+        wire.tasks().run(() -> done.set(uploads.run(request)));
         return done.get();
     }
 

@@ -27,6 +27,11 @@ final class DownloadMain {
             var file = FileFilter.names(List.of(arguments[1]));
             client.download(DownloadRequest.of(snapshot, file));
         }
+        // The JVM waits 0.3 s for its pollers of virtual threads' sockets before it ends.
+        if (Thread.getAllStackTraces().keySet().stream()
+                .anyMatch(thread -> thread.getName().endsWith("Poller"))) {
+            throw new IllegalStateException("sockets of virtual threads");
+        }
     }
 
     private static synchronized void heard(HubEvent event) {

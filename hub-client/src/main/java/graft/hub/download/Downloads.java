@@ -17,6 +17,7 @@ import graft.hub.cache.Partial;
 import graft.hub.cache.SnapshotTarget;
 import graft.hub.cache.Target;
 import graft.hub.http.HubApi;
+import graft.hub.http.Tasks;
 import graft.hub.http.Wire;
 
 import java.io.IOException;
@@ -27,7 +28,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.Semaphore;
 
 /** Downloads of one client. Safe from any thread. */
 public final class Downloads {
@@ -131,31 +131,19 @@ public final class Downloads {
         checkOnline(request.snapshot(), plan);
         checkSpace(target.folder(), plan.bytesToFetch());
         listener.on(new HubEvent.Planned(plan.filesToFetch(), plan.bytesToFetch()));
-        var tasks = new Tasks();
-        var slots = new Semaphore(options.maxWorkers());
+        List<HubFile> missing = new ArrayList<>();
         placed.forEach((file, there) -> {
             if (!there) {
-                tasks.fork(() -> inSlot(slots, () -> fetch(request, target, file)));
+                missing.add(file);
             }
         });
+        Tasks tasks = wire.tasks();
+        tasks.forkEach(missing, options.maxWorkers(), file -> fetch(request, target, file));
         tasks.join();
         if (request.localDir().isEmpty()) {
             quietly(() -> cache.remember(request.snapshot()));
         }
         return target.folder();
-    }
-
-    private static void inSlot(Semaphore slots, Tasks.Task task) throws IOException {
-        try {
-            slots.acquire();
-        } catch (InterruptedException e) {
-            throw new java.io.InterruptedIOException("interrupted");
-        }
-        try {
-            task.run();
-        } finally {
-            slots.release();
-        }
     }
 
     private void checkOnline(Snapshot snapshot, DownloadPlan plan) throws HubException {

@@ -45,7 +45,7 @@ final class RangedFile implements RemoteFile {
         if (!target.hasRemaining()) {
             return;
         }
-        Tasks.run1(() -> fetch(offset, target));
+        wire.tasks().run(() -> fetch(offset, target));
     }
 
     static void checkRange(HubFile file, long offset, int length) {

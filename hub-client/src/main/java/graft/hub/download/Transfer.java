@@ -11,6 +11,7 @@ import graft.hub.http.Answer;
 import graft.hub.http.Ask;
 import graft.hub.http.Failures;
 import graft.hub.http.Retries;
+import graft.hub.http.Tasks;
 import graft.hub.http.Wire;
 
 import okhttp3.HttpUrl;
@@ -93,7 +94,7 @@ final class Transfer {
 
     /** One worker finds out whether ranges are served, then the others join it. */
     private void inParallel() throws IOException {
-        var tasks = new Tasks();
+        var tasks = wire.tasks();
         var next = new AtomicInteger();
         var joined = new AtomicBoolean();
         Runnable joinRest =

@@ -23,7 +23,7 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Sends requests: each redirect is looked at, the token goes to the endpoint's own origin alone.
- * Safe from any thread; run it on virtual threads, which answer interruption inside a read.
+ * Safe from any thread; interruption inside a read is answered on threads of {@link #tasks} alone.
  */
 public final class Wire implements AutoCloseable {
     private static final Duration LONG_ANSWER = Duration.ofMinutes(5);
@@ -36,6 +36,7 @@ public final class Wire implements AutoCloseable {
     private final OkHttpClient answers;
     private final OkHttpClient bodies;
     private final OkHttpClient slow;
+    private final Calls calls = new Calls();
     private volatile boolean closed;
     private final Set<String> warned = ConcurrentHashMap.newKeySet();
 
@@ -54,6 +55,7 @@ public final class Wire implements AutoCloseable {
                 new OkHttpClient.Builder()
                         .protocols(List.of(Protocol.HTTP_1_1))
                         .socketFactory(new BufferedSockets())
+                        .eventListener(calls)
                         .followRedirects(false)
                         .followSslRedirects(false)
                         .connectionPool(
@@ -69,6 +71,11 @@ public final class Wire implements AutoCloseable {
     /** An address of the endpoint. */
     public HttpUrl.Builder endpoint() {
         return endpoint.newBuilder();
+    }
+
+    /** Threads for requests that belong together. */
+    public Tasks tasks() {
+        return new Tasks(calls);
     }
 
     /** Patience for one piece of work. */
@@ -185,7 +192,7 @@ public final class Wire implements AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        answers.dispatcher().cancelAll();
+        calls.cancelAll();
         answers.connectionPool().evictAll();
     }
 }

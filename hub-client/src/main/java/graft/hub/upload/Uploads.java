@@ -12,13 +12,13 @@ import graft.hub.HubOptions;
 import graft.hub.RepoRef;
 import graft.hub.UploadRequest;
 import graft.hub.Uploaded;
-import graft.hub.download.Tasks;
 import graft.hub.http.Answer;
 import graft.hub.http.Ask;
 import graft.hub.http.Failures;
 import graft.hub.http.HubApi;
 import graft.hub.http.Json;
 import graft.hub.http.Retries;
+import graft.hub.http.Tasks;
 import graft.hub.http.Wire;
 
 import okhttp3.HttpUrl;
@@ -37,7 +37,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -247,20 +246,15 @@ public final class Uploads {
     private void send(LfsUpload upload, Map<LocalFile, String> files, AtomicLong sent)
             throws IOException {
         Map<String, JsonNode> instructions = upload.batch(files);
-        var slots = new Semaphore(options.maxWorkers());
-        var tasks = new Tasks();
-        for (var file : files.entrySet()) {
-            String sha256 = file.getValue();
-            JsonNode instruction = Objects.requireNonNull(instructions.get(sha256));
-            tasks.fork(() -> {
-                slots.acquireUninterruptibly();
-                try {
+        Tasks tasks = wire.tasks();
+        tasks.forkEach(
+                files.entrySet(),
+                options.maxWorkers(),
+                file -> {
+                    String sha256 = file.getValue();
+                    JsonNode instruction = Objects.requireNonNull(instructions.get(sha256));
                     sent.addAndGet(upload.send(file.getKey(), sha256, instruction));
-                } finally {
-                    slots.release();
-                }
-            });
-        }
+                });
         tasks.join();
     }
 

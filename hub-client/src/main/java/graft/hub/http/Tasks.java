@@ -1,15 +1,21 @@
-package graft.hub.download;
+package graft.hub.http;
 
 import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Virtual threads that belong together: the first failure interrupts the rest, and nobody leaves
- * before all have ended. A running task may fork more.
+ * Threads that belong together: the first failure interrupts the rest, also where they read from
+ * the network, and nobody leaves before all have ended. A running task may fork more.
+ *
+ * <p>Platform threads: as many virtual ones as there are processors let the others starve while
+ * data keeps coming or a hash is computed, and the JVM's poller of their sockets, once there, holds
+ * up the end of the process for 0.3 s.
  */
 public final class Tasks {
     /** What a task does. */
@@ -18,17 +24,28 @@ public final class Tasks {
         void run() throws IOException;
     }
 
+    /** The same for each of several items. */
+    @FunctionalInterface
+    public interface ItemTask<T> {
+        void run(T item) throws IOException;
+    }
+
+    private final Calls calls;
     private final List<Thread> threads = new ArrayList<>();
     private @Nullable Throwable failure;
+
+    Tasks(Calls calls) {
+        this.calls = calls;
+    }
 
     /** Starts a task; does nothing if another one has failed already. */
     public synchronized void fork(Task task) {
         if (failure == null) {
-            threads.add(Thread.ofVirtual().start(() -> run(task)));
+            threads.add(Thread.ofPlatform().daemon().name("hub").start(() -> attempt(task)));
         }
     }
 
-    private void run(Task task) {
+    private void attempt(Task task) {
         try {
             task.run();
         } catch (Throwable e) {
@@ -39,7 +56,7 @@ public final class Tasks {
     private synchronized void fail(Throwable e) {
         if (failure == null) {
             failure = e;
-            threads.forEach(Thread::interrupt);
+            threads.forEach(calls::interrupt);
         }
     }
 
@@ -60,11 +77,22 @@ public final class Tasks {
         rethrow();
     }
 
-    /** Runs one task on a virtual thread, where interruption also ends a read from the network. */
-    public static void run1(Task task) throws IOException {
-        var tasks = new Tasks();
-        tasks.fork(task);
-        tasks.join();
+    /** Runs one task and waits for it: interrupting this thread ends it within a read, too. */
+    public void run(Task task) throws IOException {
+        fork(task);
+        join();
+    }
+
+    /** Starts a task for every item, at most {@code workers} at the same time. */
+    public <T> void forkEach(Collection<T> items, int workers, ItemTask<T> task) {
+        var waiting = new ConcurrentLinkedQueue<T>(items);
+        for (int i = 0; i < Math.min(workers, items.size()); i++) {
+            fork(() -> {
+                for (T item = waiting.poll(); item != null; item = waiting.poll()) {
+                    task.run(item);
+                }
+            });
+        }
     }
 
     private synchronized @Nullable Thread thread(int i) {
