@@ -1,11 +1,9 @@
 package graft.hub.cache;
 
+import java.io.EOFException;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileChannel.MapMode;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -14,14 +12,15 @@ import java.util.HexFormat;
 
 /**
  * The hash that an ETag promises, over content that is read in order: SHA-256 of the bytes for 64
- * digits, git's object id ({@code sha1("blob " + size + NUL + bytes)}) for 40. For one thread.
+ * digits, git's object id ({@code sha1("blob " + size + NUL + bytes)}) for 40. For one thread at a
+ * time; {@link #hashed} for any.
  */
 public final class BlobHash {
     private static final int TILE = 1 << 16;
 
     private final MessageDigest digest;
     private final byte[] tile = new byte[TILE];
-    private long hashed;
+    private volatile long hashed;
 
     private BlobHash(MessageDigest digest) {
         this.digest = digest;
@@ -71,21 +70,18 @@ public final class BlobHash {
         return hashed;
     }
 
-    /** Goes on to {@code end} of the file; mapped, so that the page cache is read once. */
+    /**
+     * Goes on to {@code end} of the file. Read, not mapped: a page fault costs more than its copy.
+     *
+     * @throws EOFException if the file ends before
+     */
     public void upTo(FileChannel channel, long end) throws IOException {
-        final long window = 1L << 26;
         while (hashed < end) {
-            long length = Math.min(window, end - hashed);
-            try (Arena arena = Arena.ofConfined()) {
-                update(channel.map(MapMode.READ_ONLY, hashed, length, arena));
+            int wanted = (int) Math.min(TILE, end - hashed);
+            int length = channel.read(ByteBuffer.wrap(tile, 0, wanted), hashed);
+            if (length < 0) {
+                throw new EOFException("%d of %d bytes are there".formatted(hashed, end));
             }
-        }
-    }
-
-    private void update(MemorySegment bytes) {
-        for (long at = 0; at < bytes.byteSize(); at += TILE) {
-            int length = (int) Math.min(TILE, bytes.byteSize() - at);
-            MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, at, tile, 0, length);
             digest.update(tile, 0, length);
             hashed += length;
         }
