@@ -22,7 +22,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -31,6 +33,9 @@ import java.util.concurrent.locks.ReentrantLock;
  * does not. The hash follows behind the bytes that are there without a gap.
  */
 final class Transfer {
+    /** A slow link must not keep the next worker waiting for longer. */
+    private static final long JOIN_MILLIS = 100;
+
     private final Wire wire;
     private final HubOptions options;
     private final HubListener listener;
@@ -41,6 +46,12 @@ final class Transfer {
     private final ReentrantLock hashing = new ReentrantLock();
     private BlobHash hash;
     private volatile boolean rangesIgnored;
+
+    /** Open once a range was served, or nobody asks for one any more. */
+    private final CountDownLatch ranges = new CountDownLatch(1);
+
+    /** One for each segment of which a share is there. */
+    private final Semaphore turns = new Semaphore(0);
 
     /** How far a body from the start has come; only what is beyond it is progress. */
     private long furthest;
@@ -73,7 +84,7 @@ final class Transfer {
     String run() throws IOException {
         if (file.bytes() > 0 && partial.present() < file.bytes()) {
             if (partial.segments() == 1) {
-                segment(0, () -> {});
+                segment(0);
             } else {
                 inParallel();
             }
@@ -92,41 +103,52 @@ final class Transfer {
         hash = newHash();
     }
 
-    /** One worker finds out whether ranges are served, then the others join it. */
+    /**
+     * One worker finds out whether ranges are served, then the others join it one by one, each when
+     * the one before has got its share of a segment. So segments end one after another: the hash
+     * need not wait for the first, nor has it all of them left at the end.
+     */
     private void inParallel() throws IOException {
-        var tasks = wire.tasks();
         var next = new AtomicInteger();
-        var joined = new AtomicBoolean();
-        Runnable joinRest =
-                () -> {
-                    if (joined.compareAndSet(false, true)) {
-                        int workers = Math.min(options.maxWorkers(), partial.segments());
-                        for (int i = 1; i < workers; i++) {
-                            tasks.fork(() -> work(next, () -> {}));
-                        }
-                    }
-                };
-        tasks.fork(() -> work(next, joinRest));
+        Tasks tasks = wire.tasks();
+        tasks.fork(this::hashBehind); // what an earlier run left
+        tasks.fork(() -> {
+            try {
+                work(next);
+            } finally {
+                ranges.countDown();
+            }
+        });
+        try {
+            ranges.await();
+            int workers = Math.min(options.maxWorkers(), partial.segments());
+            for (int i = 1; i < workers && next.get() < partial.segments(); i++) {
+                turns.tryAcquire(JOIN_MILLIS, TimeUnit.MILLISECONDS);
+                tasks.fork(() -> work(next));
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt(); // join hands it on
+        }
         tasks.join();
     }
 
-    private void work(AtomicInteger next, Runnable onRange) throws IOException {
+    private void work(AtomicInteger next) throws IOException {
         for (int i = next.getAndIncrement();
                 i < partial.segments() && !rangesIgnored;
                 i = next.getAndIncrement()) {
-            segment(i, onRange);
+            segment(i);
             hashBehind();
         }
     }
 
-    private void segment(int segment, Runnable onRange) throws IOException {
+    private void segment(int segment) throws IOException {
         Retries retries = wire.retries(origin.what());
         int renewals = 0;
         while (partial.done(segment) < partial.segmentLength(segment) && !rangesIgnored) {
             long before = partial.done(segment);
             int taken =
                     attempt(
-                            (place, buffer) -> ranged(place, segment, buffer, retries, onRange),
+                            (place, buffer) -> ranged(place, segment, buffer, retries),
                             renewals,
                             retries);
             renewals = partial.done(segment) > before ? 0 : renewals + taken;
@@ -158,15 +180,14 @@ final class Transfer {
         return refused.isPresent() ? refused(refused.get(), place, renewals, retries) : 0;
     }
 
-    private Optional<Answer> ranged(
-            HttpUrl place, int segment, ByteBuffer buffer, Retries retries, Runnable onRange)
+    private Optional<Answer> ranged(HttpUrl place, int segment, ByteBuffer buffer, Retries retries)
             throws IOException {
         Answer answer = wire.once(request(place, segment));
         if (answer.status() != 206 && answer.status() != 200) {
             return Optional.of(answer);
         }
         try (answer) {
-            accept(answer, segment, buffer, retries, onRange);
+            accept(answer, segment, buffer, retries);
         }
         return Optional.empty();
     }
@@ -200,8 +221,7 @@ final class Transfer {
         throw Failures.of(answer);
     }
 
-    private void accept(
-            Answer answer, int segment, ByteBuffer buffer, Retries retries, Runnable onRange)
+    private void accept(Answer answer, int segment, ByteBuffer buffer, Retries retries)
             throws IOException {
         origin.check(answer);
         long first = partial.segmentStart(segment) + partial.done(segment);
@@ -221,7 +241,7 @@ final class Transfer {
         if (range.first() != first || range.total() != file.bytes() || range.last() < first) {
             throw origin.corrupted("the server sent another range than was asked for");
         }
-        onRange.run();
+        ranges.countDown();
         long left = partial.segmentLength(segment) - partial.done(segment);
         drain(answer.body(), segment, Math.min(left, range.last() - first + 1), buffer, retries);
     }
@@ -269,6 +289,10 @@ final class Transfer {
             append(segment, bytes);
             retries.progressed();
             listener.on(new HubEvent.Moved(file.path(), count));
+            long share = partial.segmentLength(0) / options.maxWorkers();
+            if (partial.done(segment) >= share && partial.done(segment) - count < share) {
+                turns.release();
+            }
         }
     }
 
@@ -338,14 +362,20 @@ final class Transfer {
         }
     }
 
-    /** Whoever comes by when nobody else does it. */
+    /**
+     * Whoever comes by when nobody else does it. When it is far behind, what is short is the
+     * processor, not the network: then whoever comes by waits, or fetching would leave it no time.
+     */
     private void hashBehind() throws IOException {
-        if (hashing.tryLock()) {
-            try {
-                hash.upTo(partial.channel(), partial.contiguous());
-            } finally {
-                hashing.unlock();
-            }
+        if (partial.contiguous() - hash.hashed() > 2 * partial.segmentLength(0)) {
+            hashing.lock();
+        } else if (!hashing.tryLock()) {
+            return;
+        }
+        try {
+            hash.upTo(partial.channel(), partial.contiguous());
+        } finally {
+            hashing.unlock();
         }
     }
 }
