@@ -30,16 +30,21 @@ final class ExportBases implements AutoCloseable {
     private final ExportRequest request;
     private final OnnxModel graph;
     private final TensorSource graphBase;
-    private final Map<Path, Checkpoint> opened = new HashMap<>();
+    private final Map<Path, Checkpoint> opened;
     private final List<Ledger.Input> inputs = new ArrayList<>();
     private TensorSource builtOn;
     private Optional<ExportGraph> export = Optional.empty();
     private Optional<SlotTable> slots = Optional.empty();
 
-    private ExportBases(ExportRequest request, OnnxModel graph, List<ExportTask> tasks)
+    private ExportBases(
+            ExportRequest request,
+            OnnxModel graph,
+            List<ExportTask> tasks,
+            Map<Path, Checkpoint> opened)
             throws IOException {
         this.request = request;
         this.graph = graph;
+        this.opened = opened;
         inputs.addAll(Inputs.of("graph", graph.name(), List.of(graph.file())));
         Optional<ExportRequest.Named> checkpoint = request.graphBase().or(request::base);
         if (checkpoint.isPresent()) {
@@ -61,11 +66,13 @@ final class ExportBases implements AutoCloseable {
                         ? request.graph().get()
                         : GraphFinder.find(folders(request));
         OnnxModel graph = OnnxModel.open(file);
+        Map<Path, Checkpoint> opened = new HashMap<>();
         try {
-            var bases = new ExportBases(request, graph, tasks);
+            var bases = new ExportBases(request, graph, tasks, opened);
             bases.bind();
             return bases;
         } catch (Throwable e) {
+            opened.values().forEach(Checkpoint::close);
             graph.close();
             throw e;
         }

@@ -2,6 +2,7 @@ package graft.convert.export;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
@@ -142,6 +143,31 @@ class ExportModelsTest {
         export("lora", "base", ExportRequest.Mode.merged, "alone");
         assertThat(folder.resolve("bundle-out/lora.onnx"))
                 .hasSameBinaryContentAs(folder.resolve("alone/lora.onnx"));
+    }
+
+    @Test
+    void nothingStaysMappedWhenAGraphIsRefused() throws IOException {
+        Path maps = Path.of("/proc/self/maps");
+        assumeThat(maps).exists();
+        var merged = new ExportRequest.Named(folder.resolve("merged"), "merged");
+        assertThatThrownBy(() ->
+                        new ExportModels()
+                                .run(
+                                        new ExportRequest(
+                                                List.of(
+                                                        new ExportRequest.Named(
+                                                                folder.resolve("delta"), "delta")),
+                                                Optional.of(GRAPH),
+                                                Optional.empty(),
+                                                Optional.of(merged),
+                                                ExportRequest.Mode.merged,
+                                                ExportRequest.Form.DEFAULT,
+                                                Optional.empty(),
+                                                folder.resolve("out"),
+                                                false,
+                                                Progress.NONE)))
+                .isInstanceOf(ConversionException.class);
+        assertThat(Files.readAllLines(maps)).noneMatch(line -> line.contains(folder.toString()));
     }
 
     private Ledger export(String source, String base, ExportRequest.Mode mode, String out)
