@@ -26,9 +26,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -41,9 +44,37 @@ public final class AdapterFromOnnx {
 
     private static final Map<String, String> METADATA = Map.of("format", "pt");
 
-    private record Pair(TensorInfo a, TensorInfo b) {
+    /**
+     * A module's factors.
+     *
+     * @param a features read, the extents of a kernel behind them, and rank
+     * @param b rank and features written
+     */
+    private record Pair(TensorInfo a, TensorInfo b, boolean gathers) {
         int rank() {
-            return Math.toIntExact(a.shape().extent(1));
+            return Math.toIntExact(a.shape().extent(a.shape().rank() - 1));
+        }
+
+        /** PEFT's A: the rank first. */
+        TensorInfo peftA(String module) {
+            long[] was = a.shape().toArray();
+            long[] extents = new long[was.length];
+            extents[0] = was[was.length - 1];
+            System.arraycopy(was, 0, extents, 1, was.length - 1);
+            return new TensorInfo(name(module, 'A'), a.dtype(), Shape.of(extents));
+        }
+
+        /** PEFT's B, with a 1 for each extent of a kernel. */
+        TensorInfo peftB(String module) {
+            long[] extents = new long[a.shape().rank()];
+            Arrays.fill(extents, 1);
+            extents[0] = b.shape().extent(1);
+            extents[1] = rank();
+            return new TensorInfo(name(module, 'B'), b.dtype(), Shape.of(extents));
+        }
+
+        private String name(String module, char factor) {
+            return module + (gathers ? ".lora_embedding_" + factor : ".lora_" + factor + ".weight");
         }
     }
 
@@ -91,29 +122,35 @@ public final class AdapterFromOnnx {
     private static Map<String, Pair> pairs(OnnxAdapter adapter) throws IOException {
         Map<String, TensorInfo> a = new TreeMap<>();
         Map<String, TensorInfo> b = new TreeMap<>();
+        Set<String> embeddings = new HashSet<>();
         for (TensorInfo info : adapter.tensors()) {
             var spot = FileSpot.of(adapter.name()).tensor(info.name());
             SlotNames.Parsed parsed =
                     SlotNames.parse(info.name())
-                            .filter(_ -> info.shape().rank() == 2 && info.dtype().isComputable())
+                            .filter(name -> isFactor(name.factor(), info))
                             .orElseThrow(() ->
                                     new UnsupportedFeatureException(
                                             spot,
                                             "is no float factor of a layer",
                                             "whole tensors, such as heads, and quantised adapters have no PEFT form here"));
             (parsed.factor() == SlotNames.Factor.A ? a : b).put(parsed.module(), info);
+            if (parsed.gathers()) {
+                embeddings.add(parsed.module());
+            }
         }
         Map<String, Pair> pairs = new TreeMap<>();
         for (var entry : a.entrySet()) {
+            TensorInfo left = entry.getValue();
             TensorInfo right = b.remove(entry.getKey());
             if (right == null
-                    || right.shape().extent(0) != entry.getValue().shape().extent(1)
-                    || right.dtype() != entry.getValue().dtype()) {
+                    || right.shape().extent(0) != left.shape().extent(left.shape().rank() - 1)
+                    || right.dtype() != left.dtype()) {
                 throw new MalformedFileException(
-                        FileSpot.of(adapter.name()).tensor(entry.getValue().name()),
+                        FileSpot.of(adapter.name()).tensor(left.name()),
                         "has no lora_B of its rank and type beside it");
             }
-            pairs.put(SlotNames.peftModule(entry.getKey()), new Pair(entry.getValue(), right));
+            var pair = new Pair(left, right, embeddings.contains(entry.getKey()));
+            pairs.put(SlotNames.peftModule(entry.getKey()), pair);
         }
         for (TensorInfo alone : b.values()) {
             throw new MalformedFileException(
@@ -132,10 +169,9 @@ public final class AdapterFromOnnx {
         Map<TensorInfo, TensorInfo> sources = new LinkedHashMap<>();
         for (var entry : modules.entrySet()) {
             String module = "base_model.model." + entry.getKey();
-            TensorInfo a = entry.getValue().a();
-            TensorInfo b = entry.getValue().b();
-            sources.put(turned(module + ".lora_A.weight", a), a);
-            sources.put(turned(module + ".lora_B.weight", b), b);
+            Pair pair = entry.getValue();
+            sources.put(pair.peftA(module), pair.a());
+            sources.put(pair.peftB(module), pair.b());
         }
         Path weights = folder.resolve(PeftAdapter.WEIGHTS);
         try (var out = SafetensorsWriter.create(weights, sources.keySet(), METADATA)) {
@@ -144,9 +180,15 @@ public final class AdapterFromOnnx {
                 TensorInfo from = entry.getValue();
                 try (Arena arena = Arena.ofConfined()) {
                     MemorySegment bytes = adapter.bytes(from.name());
+                    TensorInfo matrix = matrix(from);
+                    var turned =
+                            new TensorInfo(
+                                    info.name(),
+                                    info.dtype(),
+                                    Layout.TRANSPOSE.lying(matrix.shape()));
                     var target =
                             ExportPlan.Target.alone(
-                                    info, Layout.TRANSPOSE, ModelChanges.whole(from, bytes));
+                                    turned, Layout.TRANSPOSE, ModelChanges.whole(matrix, bytes));
                     out.write(info.name(), 0, Materialised.of(target, bytes, arena));
                 }
             }
@@ -156,9 +198,21 @@ public final class AdapterFromOnnx {
                 config(modules, base).toPrettyString() + "\n");
     }
 
-    private static TensorInfo turned(String name, TensorInfo factor) {
-        Shape shape = Shape.of(factor.shape().extent(1), factor.shape().extent(0));
-        return new TensorInfo(name, factor.dtype(), shape);
+    /** All axes but the last one taken as rows. */
+    private static TensorInfo matrix(TensorInfo factor) {
+        long[] extents = factor.shape().toArray();
+        long rows = 1;
+        for (int axis = 0; axis < extents.length - 1; axis++) {
+            rows *= extents[axis];
+        }
+        Shape shape = Shape.of(rows, extents[extents.length - 1]);
+        return new TensorInfo(factor.name(), factor.dtype(), shape);
+    }
+
+    private static boolean isFactor(SlotNames.Factor factor, TensorInfo info) {
+        int axes = info.shape().rank();
+        return info.dtype().isComputable()
+                && (factor == SlotNames.Factor.A ? axes >= 2 : axes == 2);
     }
 
     private static ObjectNode config(Map<String, Pair> modules, @Nullable String base) {

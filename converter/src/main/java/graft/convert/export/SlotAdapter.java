@@ -86,12 +86,17 @@ final class SlotAdapter {
         // rows × rank is Aᵀ, rank × columns is s·Bᵀ
         var a = new TensorInfo(slot.a(), slot.type(), Shape.of(slot.in(), rank));
         var b = new TensorInfo(slot.b(), slot.type(), Shape.of(rank, slot.out()));
-        put(a, Shape.of(slot.in(), module.rank()), factors.left());
-        put(b, Shape.of(module.rank(), slot.out()), factors.right());
+        put(a, slot.ofA(rank), Shape.of(slot.in(), module.rank()), factors.left());
+        put(b, b.shape(), Shape.of(module.rank(), slot.out()), factors.right());
     }
 
-    /** A lower rank than the graph insists on is filled up with zeros. */
-    private void put(TensorInfo info, Shape held, TensorChange.Values values) {
+    /**
+     * A lower rank than the graph insists on is filled up with zeros.
+     *
+     * @param info of two axes
+     * @param shape that the input has
+     */
+    private void put(TensorInfo info, Shape shape, Shape held, TensorChange.Values values) {
         var change =
                 new TensorChange.Replace(new TensorInfo(info.name(), info.dtype(), held), values);
         var layout =
@@ -99,7 +104,8 @@ final class SlotAdapter {
                         ? Layout.IDENTITY
                         : Layout.part(false, held.extent(0) == info.shape().extent(0) ? 1 : 0, 0);
         var target = ExportPlan.Target.alone(info, layout, change);
-        parts.add(info, arena -> Materialised.of(target, MemorySegment.NULL, arena));
+        var input = new TensorInfo(info.name(), info.dtype(), shape);
+        parts.add(input, arena -> Materialised.of(target, MemorySegment.NULL, arena));
     }
 
     /** Adds whole tensors, as they lie in their initializers. */

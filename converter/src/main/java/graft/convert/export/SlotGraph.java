@@ -4,12 +4,14 @@ import graft.convert.ConversionException;
 import graft.formats.FileSpot;
 import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.TensorProto;
+import graft.formats.onnx.proto.TensorShapeProto;
 import graft.formats.peft.LoraModule;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -102,17 +104,29 @@ final class SlotGraph {
                                 : first.node().getOpType().equals("Conv")
                                         ? Slot.Kind.convolution
                                         : Slot.Kind.linear,
-                        profile.name(module, path, SlotNames.Factor.A),
-                        profile.name(module, path, SlotNames.Factor.B),
-                        placed.module().in(),
+                        name(gathers, module, path, SlotNames.Factor.A),
+                        name(gathers, module, path, SlotNames.Factor.B),
+                        read(placed.module()),
                         placed.module().out(),
                         type,
                         Slot.ANY_RANK);
         slots.put(module, slot);
         declare(slot);
-        String a = wide(slot.a());
+        String a = flat(slot, wide(slot.a()));
         String b = wide(slot.b());
         readings.forEach(reading -> insert(slot, reading, a, b));
+    }
+
+    private String name(boolean gathers, String module, String path, SlotNames.Factor factor) {
+        return gathers ? SlotNames.ofEmbedding(module, factor) : profile.name(module, path, factor);
+    }
+
+    /** Of a convolution A has an axis per extent, so that its adapter says what it is. */
+    private static Shape read(LoraModule module) {
+        long[] extents = module.a().shape().toArray();
+        return module.layer() == LoraModule.Layer.CONVOLUTION
+                ? Shape.of(Arrays.copyOfRange(extents, 1, extents.length))
+                : Shape.of(module.in());
     }
 
     /** What is added to, so that a node computes with W + A·B. */
@@ -244,11 +258,15 @@ final class SlotGraph {
 
     private void declare(Slot slot) {
         String rank = slot.module() + ".lora_r"; // its own, so that ranks may differ
-        editor.input(
-                SlotInputs.input(slot.a(), type, SlotInputs.dim(slot.in()), SlotInputs.dim(rank)));
+        var dims = new TensorShapeProto.Dimension[slot.read().rank() + 1];
+        for (int axis = 0; axis < slot.read().rank(); axis++) {
+            dims[axis] = SlotInputs.dim(slot.read().extent(axis));
+        }
+        dims[slot.read().rank()] = SlotInputs.dim(rank);
+        editor.input(SlotInputs.input(slot.a(), type, dims));
         editor.input(
                 SlotInputs.input(slot.b(), type, SlotInputs.dim(rank), SlotInputs.dim(slot.out())));
-        editor.put(SlotInputs.empty(slot.a(), type, slot.in(), 0));
+        editor.put(SlotInputs.empty(slot.a(), type, slot.ofA(0).toArray()));
         editor.put(SlotInputs.empty(slot.b(), type, 0, slot.out()));
     }
 
@@ -259,6 +277,18 @@ final class SlotGraph {
         String wide = "graft/wide/" + input;
         editor.cast(input, wide, TensorProto.DataType.FLOAT_VALUE);
         return wide;
+    }
+
+    /** A as (in, rank). */
+    private String flat(Slot slot, String a) {
+        int axes = slot.read().rank();
+        if (axes == 1) {
+            return a;
+        }
+        String flat = "graft/flat/" + slot.a();
+        editor.first(
+                editor.compute("Flatten", flat, a).addAttribute(GraphEditor.integer("axis", axes)));
+        return flat;
     }
 
     private void insert(Slot slot, Reading reading, String a, String b) {

@@ -50,17 +50,24 @@ public enum SlotNames {
      * An input's name, taken apart.
      *
      * @param module path of the module in whatever spelling the graph has
+     * @param gathers whether it is an embedding, whose factors PEFT gives a name of their own
      */
-    record Parsed(String module, Factor factor) {}
+    record Parsed(String module, Factor factor, boolean gathers) {}
 
     private static final Pattern SELF_ATTENTION = Pattern.compile("(^|\\.)self_attn(\\.|$)");
     private static final Pattern GENAI_LAYER =
             Pattern.compile("((?:^|\\.)model\\.layers\\.\\d+\\.)attn(\\.[qkvo]_proj)$");
     private static final Pattern NAME =
-            Pattern.compile("(.+)\\.lora_([AB])(?:\\.default)?(?:\\.MatMul)?(?:\\.weight)?");
+            Pattern.compile(
+                    "(.+)\\.lora_(embedding_)?([AB])(?:\\.default)?(?:\\.MatMul)?(?:\\.weight)?");
     private static final String WRAPPER = "base_model.model.";
 
     abstract String name(String module, String path, Factor factor);
+
+    /** Name of an embedding's factor, as PEFT has it; the other tools know none. */
+    static String ofEmbedding(String module, Factor factor) {
+        return module + ".lora_embedding_" + factor;
+    }
 
     /** Empty for what is no adapter input. */
     static Optional<Parsed> parse(String name) {
@@ -69,7 +76,8 @@ public enum SlotNames {
                 ? Optional.of(
                         new Parsed(
                                 matcher.group(1),
-                                matcher.group(2).equals("A") ? Factor.A : Factor.B))
+                                matcher.group(3).equals("A") ? Factor.A : Factor.B,
+                                matcher.group(2) != null))
                 : Optional.empty();
     }
 

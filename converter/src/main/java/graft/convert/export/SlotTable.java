@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import graft.formats.FileSpot;
 import graft.formats.MalformedFileException;
@@ -12,13 +13,17 @@ import graft.formats.onnx.OnnxModel;
 import graft.formats.onnx.proto.TensorShapeProto;
 import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.tensor.DType;
+import graft.formats.tensor.Shape;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -45,42 +50,53 @@ record SlotTable(List<Slot> slots) {
     private static SlotTable ofInputs(OnnxModel graph) throws IOException {
         Map<String, ValueInfoProto> a = new TreeMap<>();
         Map<String, ValueInfoProto> b = new TreeMap<>();
+        Set<String> embeddings = new HashSet<>();
         for (ValueInfoProto input : graph.proto().getGraph().getInputList()) {
             SlotNames.parse(input.getName())
-                    .ifPresent(name ->
-                            (name.factor() == SlotNames.Factor.A ? a : b)
-                                    .put(name.module(), input));
+                    .ifPresent(name -> {
+                        (name.factor() == SlotNames.Factor.A ? a : b).put(name.module(), input);
+                        if (name.gathers()) {
+                            embeddings.add(name.module());
+                        }
+                    });
         }
         List<Slot> slots = new ArrayList<>();
         for (Map.Entry<String, ValueInfoProto> entry : a.entrySet()) {
             ValueInfoProto right = b.get(entry.getKey());
             if (right != null) {
-                slots.add(slot(graph, entry.getKey(), entry.getValue(), right));
+                boolean gathers = embeddings.contains(entry.getKey());
+                slots.add(slot(graph, entry.getKey(), entry.getValue(), right, gathers));
             }
         }
         return new SlotTable(slots);
     }
 
-    private static Slot slot(OnnxModel graph, String module, ValueInfoProto a, ValueInfoProto b)
+    private static Slot slot(
+            OnnxModel graph, String module, ValueInfoProto a, ValueInfoProto b, boolean gathers)
             throws IOException {
         TensorShapeProto left = a.getType().getTensorType().getShape();
         TensorShapeProto right = b.getType().getTensorType().getShape();
         Optional<DType> type = ExternalDataWriter.type(a.getType().getTensorType().getElemType());
-        if (left.getDimCount() != 2 || right.getDimCount() != 2 || type.isEmpty()) {
+        if (left.getDimCount() < 2 || right.getDimCount() != 2 || type.isEmpty()) {
             throw new MalformedFileException(
                     FileSpot.of(graph.file()).tensor(a.getName()),
                     "is no adapter input of two axes and a float type");
         }
-        boolean fixed = left.getDim(1).hasDimValue() && left.getDim(1).getDimValue() > 0;
+        int last = left.getDimCount() - 1;
+        long rank = left.getDim(last).getDimValue();
+        long[] read = new long[last];
+        for (int axis = 0; axis < last; axis++) {
+            read[axis] = left.getDim(axis).getDimValue();
+        }
         return new Slot(
                 module,
-                Slot.Kind.linear,
+                last > 1 ? Slot.Kind.convolution : gathers ? Slot.Kind.embedding : Slot.Kind.linear,
                 a.getName(),
                 b.getName(),
-                left.getDim(0).getDimValue(),
+                Shape.of(read),
                 right.getDim(1).getDimValue(),
                 type.get(),
-                fixed ? left.getDim(1).getDimValue() : Slot.ANY_RANK);
+                rank > 0 ? rank : Slot.ANY_RANK);
     }
 
     private static SlotTable parse(String graph, String text) throws MalformedFileException {
@@ -93,30 +109,47 @@ record SlotTable(List<Slot> slots) {
                                 Slot.Kind.valueOf(node.path("kind").asText()),
                                 node.path("a").asText(),
                                 node.path("b").asText(),
-                                node.path("in").asLong(),
+                                read(node),
                                 node.path("out").asLong(),
                                 DType.valueOf(node.path("type").asText()),
                                 Slot.ANY_RANK));
             }
             return new SlotTable(slots);
-        } catch (JsonProcessingException | IllegalArgumentException e) {
+        } catch (JsonProcessingException | IllegalArgumentException | ArithmeticException e) {
             throw new MalformedFileException(
                     FileSpot.of(graph), "its metadata " + METADATA + " is no list of slots");
         }
+    }
+
+    private static Shape read(JsonNode slot) {
+        JsonNode kernel = slot.path("kernel"); // of a convolution
+        if (kernel.isEmpty()) {
+            return Shape.of(slot.path("in").asLong());
+        }
+        long[] extents = new long[kernel.size()];
+        for (int axis = 0; axis < extents.length; axis++) {
+            extents[axis] = kernel.get(axis).asLong();
+        }
+        return Shape.of(extents);
     }
 
     /** The list as it stands in the metadata. */
     String toJson() {
         ArrayNode list = JSON.createArrayNode();
         for (Slot slot : slots) {
-            list.addObject()
-                    .put("module", slot.module())
-                    .put("kind", slot.kind().name())
-                    .put("a", slot.a())
-                    .put("b", slot.b())
-                    .put("in", slot.in())
-                    .put("out", slot.out())
-                    .put("type", slot.type().name());
+            ObjectNode one =
+                    list.addObject()
+                            .put("module", slot.module())
+                            .put("kind", slot.kind().name())
+                            .put("a", slot.a())
+                            .put("b", slot.b())
+                            .put("in", slot.in())
+                            .put("out", slot.out())
+                            .put("type", slot.type().name());
+            if (slot.read().rank() > 1) {
+                ArrayNode kernel = one.putArray("kernel");
+                Arrays.stream(slot.read().toArray()).forEach(kernel::add);
+            }
         }
         return list.toString();
     }

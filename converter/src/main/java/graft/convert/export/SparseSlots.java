@@ -2,6 +2,7 @@ package graft.convert.export;
 
 import graft.convert.ConversionException;
 import graft.formats.tensor.DType;
+import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
@@ -80,7 +81,7 @@ final class SparseSlots {
                 Slot.Kind.sparse,
                 SparseInitializer.gapName(name),
                 SparseInitializer.valueName(name),
-                TensorValues.rows(info),
+                Shape.of(TensorValues.rows(info)),
                 TensorValues.columns(info),
                 export.stored(info).dtype(),
                 Slot.ANY_RANK);

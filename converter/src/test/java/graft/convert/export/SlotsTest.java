@@ -247,27 +247,8 @@ class SlotsTest {
         return file;
     }
 
-    /** The spam adapter's factors alone. */
     private Path noHead() throws IOException {
-        Path copy = java.nio.file.Files.createDirectory(folder.resolve("no-head"));
-        try (var adapter = PeftAdapter.open(FAMILY.resolve("lora-spam"))) {
-            var config =
-                    java.nio.file.Files.readString(FAMILY.resolve("lora-spam/adapter_config.json"));
-            java.nio.file.Files.writeString(
-                    copy.resolve("adapter_config.json"),
-                    config.replaceAll(
-                            "(?s)\"modules_to_save\": \\[[^]]*\\]", "\"modules_to_save\": null"));
-            List<TensorInfo> infos =
-                    adapter.modules().stream().flatMap(m -> m.tensors().stream()).toList();
-            try (var out =
-                    graft.formats.safetensors.SafetensorsWriter.create(
-                            copy.resolve("adapter_model.safetensors"), infos, java.util.Map.of())) {
-                for (TensorInfo info : infos) {
-                    out.write(info.name(), 0, adapter.bytes(info));
-                }
-            }
-        }
-        return copy;
+        return HeadlessAdapter.of(FAMILY.resolve("lora-spam"), folder.resolve("no-head"));
     }
 
     @Test
