@@ -133,8 +133,13 @@ public final class DeltaEntries {
     }
 
     private float signed(long ordinal, float scale) {
-        int sign = values.get(ValueLayout.JAVA_BYTE, signs + (ordinal >> 3)) >> (ordinal & 7) & 1;
-        return sign == 0 ? scale : -scale;
+        int sign = values.get(ValueLayout.JAVA_BYTE, signs + (ordinal >> 3)) >> (ordinal & 7);
+        return negatedIf(sign, scale);
+    }
+
+    /** By the lowest bit of {@code sign}; a branch would be mispredicted every other time. */
+    private static float negatedIf(int sign, float magnitude) {
+        return Float.intBitsToFloat(Float.floatToRawIntBits(magnitude) ^ sign << 31);
     }
 
     private float int4(long ordinal) {
@@ -150,7 +155,7 @@ public final class DeltaEntries {
                 (float)
                         ((double) values.get(Layouts.F32, header)
                                 + (nibble & 7) * (double) values.get(Layouts.F32, header + 4));
-        return (nibble & 8) == 0 ? magnitude : -magnitude;
+        return negatedIf(nibble >> 3, magnitude);
     }
 
     /**

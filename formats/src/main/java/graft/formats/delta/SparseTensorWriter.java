@@ -29,7 +29,6 @@ public final class SparseTensorWriter implements AutoCloseable {
     private final BitOutput signs;
     private final IntegerEncoder integers;
     private final float[] group = new float[ValueCodec.INT4_GROUP];
-    private final MemorySegment one = MemorySegment.ofArray(new byte[8]);
     private int grouped;
     private long count;
 
@@ -93,10 +92,7 @@ public final class SparseTensorWriter implements AutoCloseable {
     }
 
     private void store(DType type, float stored) throws IOException {
-        long bits = Elements.bits(type, stored);
-        for (int i = 0; i < type.bytes(); i++) {
-            valueOut.write((int) (bits >>> 8 * i) & 0xff);
-        }
+        valueOut.write(Elements.bits(type, stored), type.bytes());
     }
 
     private void flushGroup() throws IOException {
@@ -110,9 +106,8 @@ public final class SparseTensorWriter implements AutoCloseable {
             high = Math.max(high, Math.abs(group[i]));
         }
         float step = (high - low) / ValueCodec.INT4_LEVELS;
-        one.set(Layouts.F32, 0, low);
-        one.set(Layouts.F32, 4, step);
-        valueOut.write((byte[]) one.heapBase().orElseThrow(), 0, ValueCodec.INT4_HEADER_BYTES);
+        store(DType.F32, low);
+        store(DType.F32, step);
         for (int i = 0; i < grouped; i += 2) {
             int high4 = i + 1 < grouped ? nibble(group[i + 1], low, step) : 0;
             valueOut.write(high4 << 4 | nibble(group[i], low, step));
@@ -173,7 +168,8 @@ public final class SparseTensorWriter implements AutoCloseable {
 
     /** From a byte of the part on; a buffer without the lock that the JDK's takes per byte. */
     private final class Region extends OutputStream {
-        private final byte[] buffer = new byte[BUFFER_BYTES];
+        private final byte[] buffer = new byte[BUFFER_BYTES + Long.BYTES];
+        private final MemorySegment words = MemorySegment.ofArray(buffer);
         private int held;
         private long at; // of the byte after those that are flushed
 
@@ -183,16 +179,31 @@ public final class SparseTensorWriter implements AutoCloseable {
 
         @Override
         public void write(int value) throws IOException {
-            if (held == buffer.length) {
+            if (held >= BUFFER_BYTES) {
                 flush();
             }
             buffer[held++] = (byte) value;
         }
 
+        /** The low {@code length} bytes of {@code bits}. */
+        void write(long bits, int length) throws IOException {
+            if (held >= BUFFER_BYTES) {
+                flush();
+            }
+            words.set(Layouts.I64, held, bits);
+            held += length;
+        }
+
         @Override
         public void write(byte[] bytes, int offset, int length) throws IOException {
-            for (int i = 0; i < length; i++) {
-                write(bytes[offset + i]);
+            for (int done = 0; done < length; ) {
+                if (held >= BUFFER_BYTES) {
+                    flush();
+                }
+                int some = Math.min(length - done, BUFFER_BYTES - held);
+                System.arraycopy(bytes, offset + done, buffer, held, some);
+                held += some;
+                done += some;
             }
         }
 
