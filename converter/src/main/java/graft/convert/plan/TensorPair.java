@@ -1,9 +1,9 @@
 package graft.convert.plan;
 
-import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
+import graft.formats.tensor.Widener;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -118,6 +118,7 @@ public record TensorPair(
         walkWhile(
                 start,
                 length,
+                TILE,
                 (first, base, model, count) -> {
                     visitor.visit(first, base, model, count);
                     return true;
@@ -130,19 +131,30 @@ public record TensorPair(
      * @return whether none did
      */
     public boolean walkWhile(Search search) throws IOException {
-        return walkWhile(0, elements(), search);
+        return walkWhile(TILE, search);
     }
 
-    private boolean walkWhile(long start, long length, Search search) throws IOException {
-        int most = (int) Math.clamp(length, 1, TILE);
+    /**
+     * Visits tiles of at most {@code most} elements until a visit says to stop.
+     *
+     * @return whether none did
+     */
+    public boolean walkWhile(int most, Search search) throws IOException {
+        return walkWhile(0, elements(), most, search);
+    }
+
+    private boolean walkWhile(long start, long length, int tile, Search search) throws IOException {
+        int most = (int) Math.clamp(length, 1, tile);
         float[] from = new float[most];
         float[] to = new float[most];
         MemorySegment baseBytes = baseBytes();
         MemorySegment modelBytes = modelBytes();
+        var ofBase = new Widener(base.dtype());
+        var ofModel = new Widener(model.dtype());
         for (long first = start; first < start + length; first += most) {
             int count = (int) Math.min(most, start + length - first);
-            Elements.widen(base.dtype(), baseBytes, first, from, 0, count);
-            Elements.widen(model.dtype(), modelBytes, first, to, 0, count);
+            ofBase.widen(baseBytes, first, from, 0, count);
+            ofModel.widen(modelBytes, first, to, 0, count);
             if (!search.goesOn(first, from, to, count)) {
                 return false;
             }

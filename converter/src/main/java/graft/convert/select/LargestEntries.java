@@ -15,27 +15,25 @@ import java.util.Optional;
  * lies a little below the threshold. All that follows looks at these few alone. Of the others it
  * keeps the energy and the largest.
  *
- * <p>Sums are float64, in a fixed order: {@link #LANES} interleaved columns for what the pass
- * leaves behind, then entry by entry. At most 60 MiB of native memory. Not thread-safe.
+ * <p>Sums are float64, in a fixed order: for what the pass leaves behind one for each place of a
+ * {@link FloorScan#PART}, as a single one would wait for its last addition; then entry by entry. At
+ * most 60 MiB of native memory. Not thread-safe.
  */
 public final class LargestEntries implements AutoCloseable {
     /** Entries that are held at most. */
     private static final int MOST = 5 << 20;
 
-    private static final int BLOCK = 1 << 14;
+    /** Entries held together, which stay in the first cache. */
+    private static final int BLOCK = 1 << 12;
 
-    /** Elements looked at together: they stay in the first cache. */
-    private static final int PART = 1 << 12;
-
-    /** Sums side by side: a single one waits for its last addition, six times slower. */
-    private static final int LANES = 256;
+    private static final long BLOCK_BYTES = 3L * Integer.BYTES * BLOCK;
 
     private final TensorPair pair;
-    private final float floor;
+    private final int floor;
     private final Arena arena = Arena.ofConfined();
     private final List<MemorySegment> full = new ArrayList<>();
-    private final Entries last = new Entries(BLOCK + PART);
-    private Threshold kept = new Threshold(0, 0);
+    private Entries last = new Entries(BLOCK + FloorScan.PART); // not yet a block
+    private final long[] high = new long[1 << 15]; // entries by the top 16 bits of their magnitude
     private long count;
     private double restEnergy;
     private double restLargest;
@@ -43,7 +41,7 @@ public final class LargestEntries implements AutoCloseable {
 
     private LargestEntries(TensorPair pair, int floor) {
         this.pair = pair;
-        this.floor = Float.intBitsToFloat(floor);
+        this.floor = floor;
     }
 
     /** Sees some entries, in ascending order from call to call. */
@@ -97,67 +95,27 @@ public final class LargestEntries implements AutoCloseable {
             return MagnitudeHistogram.magnitude(bases[entry], models[entry]);
         }
 
-        private void move(int from, int to) {
-            indices[to] = indices[from];
-            bases[to] = bases[from];
-            models[to] = models[from];
-        }
-
-        /** Adds what reaches {@code floor}, leaving a residual of zero in its place. */
-        private void take(float floor, long first, float[] base, float[] model, int from, int to) {
-            int start = count;
-            int found = start;
-            for (int i = from; i < to; i++) {
-                if (Math.abs(model[i] - base[i]) >= floor) {
-                    indices[found++] = i;
-                }
-            }
-            for (int j = start; j < found; j++) {
-                int i = indices[j];
-                indices[j] = (int) first + i;
-                bases[j] = base[i];
-                models[j] = model[i];
+        /** Adds what was found, leaving a residual of zero in its place. */
+        private void take(FloorScan scan, int found, long first, float[] base, float[] model) {
+            for (int j = 0; j < found; j++) {
+                int i = scan.found(j);
+                indices[count + j] = (int) first + i;
+                bases[count + j] = base[i];
+                models[count + j] = model[i];
                 model[i] = base[i];
             }
-            count = found;
+            count += found;
         }
 
-        /** Drops what is below {@code bits}, and all ties but the first {@code ties}. */
-        private long filter(int bits, long ties) {
-            long left = ties;
-            int kept = 0;
-            for (int j = 0; j < count; j++) {
-                int magnitude = magnitude(j);
-                if (magnitude > bits || magnitude == bits && left > 0) {
-                    left -= magnitude == bits ? 1 : 0;
-                    move(j, kept++);
-                }
-            }
-            count = kept;
-            return left;
-        }
-
-        private boolean isFinite() {
-            float largest = 0;
-            for (int j = 0; j < count; j++) {
-                largest = Math.max(largest, Math.abs(models[j] - bases[j]));
-            }
-            return Float.isFinite(largest);
-        }
-
-        private MemorySegment copyTo(Arena arena) {
-            MemorySegment block = arena.allocate(3L * Integer.BYTES * BLOCK, 64);
+        /** The first of them fill the block, the others move up. */
+        private void moveTo(MemorySegment block) {
             MemorySegment.copy(indices, 0, block, ValueLayout.JAVA_INT, 0, BLOCK);
             MemorySegment.copy(bases, 0, block, ValueLayout.JAVA_FLOAT, 4L * BLOCK, BLOCK);
             MemorySegment.copy(models, 0, block, ValueLayout.JAVA_FLOAT, 8L * BLOCK, BLOCK);
-            return block;
-        }
-
-        private void copyFrom(Entries other) {
-            System.arraycopy(other.indices, 0, indices, 0, other.count);
-            System.arraycopy(other.bases, 0, bases, 0, other.count);
-            System.arraycopy(other.models, 0, models, 0, other.count);
-            count = other.count;
+            count -= BLOCK;
+            System.arraycopy(indices, BLOCK, indices, 0, count);
+            System.arraycopy(bases, BLOCK, bases, 0, count);
+            System.arraycopy(models, BLOCK, models, 0, count);
         }
 
         private void copyFrom(MemorySegment block) {
@@ -220,21 +178,28 @@ public final class LargestEntries implements AutoCloseable {
     }
 
     private boolean gather() throws IOException {
-        double[] sums = new double[LANES];
+        double[] sums = new double[FloorScan.PART];
+        var scan = new FloorScan();
         boolean fits =
-                pair.walkWhile((first, base, model, n) -> {
-                    for (int from = 0; from < n; from += PART) {
-                        int to = Math.min(from + PART, n);
-                        last.take(floor, first, base, model, from, to);
-                        addSquares(sums, base, model, from, to);
-                        store();
-                    }
-                    return count + last.count <= MOST;
-                });
+                pair.walkWhile(
+                        FloorScan.PART,
+                        (first, base, model, n) -> {
+                            int found = scan.scan(base, model, n, floor);
+                            for (int j = 0; j < found; j++) {
+                                high[scan.magnitude(scan.found(j)) >>> 16]++;
+                            }
+                            last.take(scan, found, first, base, model);
+                            addSquares(sums, base, model, n);
+                            store();
+                            return count + last.count <= MOST;
+                        });
         for (double sum : sums) {
             restEnergy += sum;
         }
-        boolean finite = Double.isFinite(restEnergy) && last.isFinite();
+        boolean finite = Double.isFinite(restEnergy);
+        for (int bin = MagnitudeHistogram.HIGH_BINS; bin < high.length; bin++) {
+            finite &= high[bin] == 0;
+        }
         count += last.count;
         if (!finite) {
             MagnitudeHistogram.checkFinite(pair);
@@ -242,36 +207,20 @@ public final class LargestEntries implements AutoCloseable {
         return fits;
     }
 
-    private void store() throws IOException {
+    private void store() {
         if (last.count < BLOCK) {
             return;
         }
-        if (!last.isFinite()) {
-            MagnitudeHistogram.checkFinite(pair);
-        }
-        full.add(last.copyTo(arena));
-        for (int j = BLOCK; j < last.count; j++) {
-            last.move(j, j - BLOCK);
-        }
-        last.count -= BLOCK;
+        MemorySegment block = arena.allocate(BLOCK_BYTES, 64);
+        last.moveTo(block);
+        full.add(block);
         count += BLOCK;
     }
 
-    private static void addSquares(double[] sums, float[] base, float[] model, int from, int to) {
-        int first = from;
-        for (; first + LANES <= to; first += LANES) {
-            addRow(sums, base, model, first);
-        }
-        for (int i = first; i < to; i++) {
-            double u = (double) model[i] - base[i];
-            sums[i - first] += u * u;
-        }
-    }
-
-    private static void addRow(double[] sums, float[] base, float[] model, int first) {
-        for (int j = 0; j < LANES; j++) {
-            double u = (double) model[first + j] - (double) base[first + j];
-            sums[j] += u * u;
+    private static void addSquares(double[] sums, float[] base, float[] model, int n) {
+        for (int i = 0; i < n; i++) {
+            double u = (double) model[i] - (double) base[i];
+            sums[i] += u * u;
         }
     }
 
@@ -283,15 +232,9 @@ public final class LargestEntries implements AutoCloseable {
         if (count < k) {
             return new Threshold(0, k - count); // all that are not zero, and some that are
         }
-        long[] high = new long[MagnitudeHistogram.HIGH_BINS];
-        gathered(entries -> {
-            for (int j = 0; j < entries.count; j++) {
-                high[entries.magnitude(j) >>> 16]++;
-            }
-        });
         var upper = Threshold.Boundary.of(high, k);
         long[] low = new long[MagnitudeHistogram.LOW_BINS];
-        gathered(entries -> {
+        walk(entries -> {
             for (int j = 0; j < entries.count; j++) {
                 int magnitude = entries.magnitude(j);
                 if (magnitude >>> 16 == upper.bin()) {
@@ -304,48 +247,65 @@ public final class LargestEntries implements AutoCloseable {
     }
 
     /** Narrows to what {@code threshold} keeps; the others count as left behind. Once. */
-    public void keep(Threshold threshold) throws IOException {
-        kept = threshold;
+    public void keep(Threshold threshold) {
+        var entries = new Entries(BLOCK);
+        var kept = new Entries(2 * BLOCK);
         long all = count;
-        count = 0;
-        walk(entries -> count += entries.count);
-        if (count == all) {
-            return;
-        }
-        restIsBelowFloor = false;
-        long[] ties = {threshold.ties()};
-        gathered(entries -> {
-            for (int j = 0; j < entries.count; j++) {
-                int magnitude = entries.magnitude(j);
-                boolean isKept =
-                        magnitude > threshold.bits()
-                                || magnitude == threshold.bits() && ties[0]-- > 0;
-                if (!isKept) {
-                    double u = (double) entries.models[j] - entries.bases[j];
-                    restEnergy += u * u;
-                    restLargest = Math.max(restLargest, Math.abs(u));
-                }
+        long ties = threshold.ties();
+        int stored = 0;
+        for (MemorySegment block : full) {
+            entries.copyFrom(block);
+            ties = divide(entries, threshold.bits(), ties, kept);
+            if (kept.count >= BLOCK) {
+                kept.moveTo(full.get(stored++)); // at most as many as were read
             }
-        });
+        }
+        divide(last, threshold.bits(), ties, kept);
+        if (kept.count >= BLOCK) {
+            kept.moveTo(full.get(stored++));
+        }
+        full.subList(stored, full.size()).clear();
+        last = kept;
+        count = (long) stored * BLOCK + kept.count;
+        restIsBelowFloor &= count == all;
+    }
+
+    /**
+     * Hands on what is above {@code bits}, and the first {@code ties} of what ties with it.
+     *
+     * @return ties that are left
+     */
+    private long divide(Entries entries, int bits, long ties, Entries kept) {
+        long left = ties;
+        int to = kept.count;
+        for (int j = 0; j < entries.count; j++) {
+            int magnitude = entries.magnitude(j);
+            kept.indices[to] = entries.indices[j];
+            kept.bases[to] = entries.bases[j];
+            kept.models[to] = entries.models[j];
+            if (magnitude > bits) {
+                to++;
+            } else if (magnitude == bits && left > 0) {
+                to++;
+                left--;
+            } else {
+                double u = (double) entries.models[j] - entries.bases[j];
+                restEnergy += u * u;
+                restLargest = Math.max(restLargest, Math.abs(u));
+            }
+        }
+        kept.count = to;
+        return left;
     }
 
     /** Visits the entries that are kept, or all if nothing was said, in ascending order. */
     public void walk(Visitor visitor) throws IOException {
-        long[] ties = {kept.ties()};
-        gathered(entries -> {
-            ties[0] = entries.filter(kept.bits(), ties[0]);
-            visitor.visit(entries);
-        });
-    }
-
-    private void gathered(Visitor visitor) throws IOException {
         var entries = new Entries(BLOCK);
         for (MemorySegment block : full) {
             entries.copyFrom(block);
             visitor.visit(entries);
         }
-        entries.copyFrom(last);
-        visitor.visit(entries);
+        visitor.visit(last);
     }
 
     /** Entries that are kept. */
@@ -369,10 +329,11 @@ public final class LargestEntries implements AutoCloseable {
 
     /** Many a float64 rounds to the same float32: those that tie are compared again. */
     private void seeBelowFloor(float[] base, float[] model, int n) {
+        float limit = Float.intBitsToFloat(floor);
         float largest = Math.max(Float.MIN_VALUE, (float) restLargest);
         for (int i = 0; i < n; i++) {
             float magnitude = Math.abs(model[i] - base[i]);
-            if (magnitude >= largest && magnitude < floor) {
+            if (magnitude >= largest && magnitude < limit) {
                 largest = magnitude;
                 restLargest = Math.max(restLargest, Math.abs((double) model[i] - base[i]));
             }
