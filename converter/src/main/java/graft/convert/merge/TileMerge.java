@@ -1,17 +1,18 @@
 package graft.convert.merge;
 
 import graft.convert.ConversionException;
-import graft.convert.plan.TensorPair;
 import graft.convert.select.Threshold;
 import graft.formats.FileSpot;
 import graft.formats.delta.CounterRandom;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.TensorSink;
+import graft.formats.tensor.Widener;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -21,7 +22,14 @@ import java.util.List;
  * float32, sums in float64 in the order of the fine-tunes, and rounded once. One use, one thread.
  */
 final class TileMerge {
-    private static final int TILE = 1 << 15;
+    /**
+     * Elements that are merged together; their arrays stay in the second cache, if not the first.
+     */
+    private static final int TILE = 1 << 11;
+
+    /** Elements that are written together. */
+    private static final int WRITTEN = 1 << 15;
+
     private static final double NO_WEIGHT = 1e-8; // as mergekit's
 
     /** Entries of one task vector that are kept: above {@code low}, but not above {@code high}. */
@@ -60,46 +68,70 @@ final class TileMerge {
      */
     void run(TensorSink out) throws IOException {
         long elements = item.info().shape().elements();
-        int most = (int) Math.clamp(elements, 1, TILE);
-        float[] base = new float[most];
-        float[] model = new float[most];
-        float[][] vectors = new float[item.pairs().size()][most];
-        double[] merged = new double[most];
         DType type = item.out().dtype();
-        MemorySegment baseBytes = item.pairs().getFirst().baseBytes();
-        List<MemorySegment> modelBytes = item.pairs().stream().map(TensorPair::modelBytes).toList();
+        var tiles = new Tiles();
+        int most = (int) Math.clamp(elements, 1, WRITTEN);
+        float[] merged = new float[most];
+        int[] bits = new int[most];
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment tile = arena.allocate((long) most * type.bytes(), 64);
+            MemorySegment written = arena.allocate((long) most * type.bytes(), 64);
             for (long first = 0; first < elements; first += most) {
                 int count = (int) Math.min(most, elements - first);
-                Elements.widen(item.info().dtype(), baseBytes, first, base, 0, count);
-                for (int m = 0; m < vectors.length; m++) {
-                    DType from = item.pairs().get(m).model().dtype();
-                    Elements.widen(from, modelBytes.get(m), first, model, 0, count);
-                    vector(m, first, base, model, vectors[m], count);
+                for (int at = 0; at < count; at += TILE) {
+                    tiles.merge(first + at, merged, at, Math.min(TILE, count - at));
                 }
-                join(first, vectors, merged, count);
-                for (int i = 0; i < count; i++) {
-                    base[i] = (float) (base[i] + merged[i]);
-                }
-                checkFinite(type, first, base, count);
-                Elements.narrow(type, base, 0, tile, 0, count);
+                checkFinite(type, first, merged, bits, count);
+                Elements.narrow(type, merged, 0, written, 0, count);
                 out.write(
                         item.info().name(),
                         first * type.bytes(),
-                        tile.asSlice(0, (long) count * type.bytes()));
+                        written.asSlice(0, (long) count * type.bytes()));
+            }
+        }
+    }
+
+    /** A tile of every model, in arrays that are used again for the next. */
+    private final class Tiles {
+        private final float[] base = new float[TILE];
+        private final float[] model = new float[TILE];
+        private final float[][] vectors = new float[item.pairs().size()][TILE];
+        private final double[] sum = new double[TILE];
+        private final Widener ofBase =
+                new Widener(item.info().dtype(), item.pairs().getFirst().baseBytes());
+        private final List<Widener> ofModels =
+                item.pairs().stream()
+                        .map(pair -> new Widener(pair.model().dtype(), pair.modelBytes()))
+                        .toList();
+
+        /** Merges elements from {@code first} on into {@code merged}, from index {@code at}. */
+        void merge(long first, float[] merged, int at, int count) throws IOException {
+            ofBase.widen(first, base, 0, count);
+            for (int m = 0; m < vectors.length; m++) {
+                ofModels.get(m).widen(first, model, 0, count);
+                vector(m, first, base, model, vectors[m], count);
+            }
+            join(first, vectors, sum, count);
+            addTo(base, sum, count);
+            System.arraycopy(base, 0, merged, at, count);
+        }
+
+        private static void addTo(float[] base, double[] sum, int count) {
+            for (int i = 0; i < count; i++) {
+                base[i] = (float) (base[i] + sum[i]);
             }
         }
     }
 
     /** As the type stores them; rounding keeps their order, so the largest tells of all. */
-    private void checkFinite(DType type, long first, float[] values, int count)
+    private void checkFinite(DType type, long first, float[] values, int[] bits, int count)
             throws ConversionException {
-        float largest = 0;
+        // maxima of int are vectorised, of float not: and NaN has more bits than all else
+        MemorySegment.copy(MemorySegment.ofArray(values), ValueLayout.JAVA_INT, 0, bits, 0, count);
+        int largest = 0;
         for (int i = 0; i < count; i++) {
-            largest = Math.max(largest, Math.abs(values[i])); // NaN if one is
+            largest = Math.max(largest, bits[i] & Integer.MAX_VALUE);
         }
-        if (Float.isFinite(Elements.round(type, largest))) {
+        if (Float.isFinite(Elements.round(type, Float.intBitsToFloat(largest)))) {
             return;
         }
         for (int i = 0; i < count; i++) {
@@ -136,11 +168,14 @@ final class TileMerge {
                     v[i] = kept ? (float) ((model[i] - base[i]) / density) : 0;
                 }
             }
-            case MEAN, TASK_ARITHMETIC, EMR, FISHER, TSV, REGMEAN -> {
-                for (int i = 0; i < count; i++) {
-                    v[i] = model[i] - base[i];
-                }
-            }
+            case MEAN, TASK_ARITHMETIC, EMR, FISHER, TSV, REGMEAN ->
+                    subtract(base, model, v, count);
+        }
+    }
+
+    private static void subtract(float[] base, float[] model, float[] v, int count) {
+        for (int i = 0; i < count; i++) {
+            v[i] = model[i] - base[i];
         }
     }
 

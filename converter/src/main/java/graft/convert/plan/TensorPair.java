@@ -147,19 +147,22 @@ public record TensorPair(
         int most = (int) Math.clamp(length, 1, tile);
         float[] from = new float[most];
         float[] to = new float[most];
-        MemorySegment baseBytes = baseBytes();
-        MemorySegment modelBytes = modelBytes();
-        var ofBase = new Widener(base.dtype());
-        var ofModel = new Widener(model.dtype());
+        Widener ofBase = widener(base, baseBytes(), start, length);
+        Widener ofModel = widener(model, modelBytes(), start, length);
         for (long first = start; first < start + length; first += most) {
             int count = (int) Math.min(most, start + length - first);
-            ofBase.widen(baseBytes, first, from, 0, count);
-            ofModel.widen(modelBytes, first, to, 0, count);
+            ofBase.widen(first - start, from, 0, count);
+            ofModel.widen(first - start, to, 0, count);
             if (!search.goesOn(first, from, to, count)) {
                 return false;
             }
         }
         return true;
+    }
+
+    private static Widener widener(TensorInfo info, MemorySegment bytes, long start, long length) {
+        long size = info.dtype().bytes();
+        return new Widener(info.dtype(), bytes.asSlice(start * size, length * size));
     }
 
     /** Bytes of all pairs. */

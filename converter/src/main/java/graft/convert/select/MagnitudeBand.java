@@ -50,7 +50,8 @@ final class MagnitudeBand {
         }
     }
 
-    private static final int LANES = 256;
+    /** Magnitudes that are moved out of the heap together. */
+    private static final int BLOCK = 1 << 14;
 
     private final Limits limits;
     private final List<MemorySegment> parts = new ArrayList<>();
@@ -71,54 +72,69 @@ final class MagnitudeBand {
     static MagnitudeBand of(TensorPair pair, Limits limits, Arena arena, AtomicLong room)
             throws IOException {
         var band = new MagnitudeBand(limits);
-        float[] zeros = new float[LANES]; // become NaN where a residual is not finite
-        int[] found = new int[TensorPair.TILE];
-        pair.walkWhile((_, base, model, n) -> {
-            addZeros(zeros, base, model, n);
-            int inside = band.find(base, model, n, found);
-            if (inside > 0 && room.addAndGet(-inside) >= 0) {
-                MemorySegment part = arena.allocate(4L * inside, 4);
-                MemorySegment.copy(found, 0, part, ValueLayout.JAVA_INT, 0, inside);
-                band.parts.add(part);
-            }
-            return room.get() >= 0;
-        });
-        for (float zero : zeros) {
-            if (Float.isNaN(zero)) {
-                MagnitudeHistogram.checkFinite(pair);
-            }
+        int largest = new Pass(band, arena).run(pair, room);
+        if (largest >= MagnitudeHistogram.INFINITY_BITS) {
+            MagnitudeHistogram.checkFinite(pair);
         }
         return band;
     }
 
-    private int find(float[] base, float[] model, int n, int[] found) {
-        float low = Float.intBitsToFloat(limits.low());
-        float high = Float.intBitsToFloat(limits.high());
-        int inside = 0;
-        int over = 0;
-        for (int i = 0; i < n; i++) {
-            float magnitude = Math.abs(model[i] - base[i]);
-            if (magnitude >= low) {
-                if (magnitude >= high) {
-                    over++;
-                } else {
-                    found[inside++] = Float.floatToRawIntBits(magnitude);
-                }
-            }
-        }
-        above += over;
-        return inside;
-    }
+    /** What is needed only while a residual is walked. */
+    private static final class Pass {
+        private final MagnitudeBand band;
+        private final Arena arena;
+        private final FloorScan scan = new FloorScan();
+        private final int[] inside = new int[BLOCK];
+        private int count; // of them, not yet in a part
+        private int largest;
 
-    private static void addZeros(float[] zeros, float[] base, float[] model, int n) {
-        int first = 0;
-        for (; first + LANES <= n; first += LANES) {
-            for (int j = 0; j < LANES; j++) {
-                zeros[j] += (model[first + j] - base[first + j]) * 0;
-            }
+        Pass(MagnitudeBand band, Arena arena) {
+            this.band = band;
+            this.arena = arena;
         }
-        for (int i = first; i < n; i++) {
-            zeros[i - first] += (model[i] - base[i]) * 0;
+
+        /** The largest magnitude of all that were seen. */
+        int run(TensorPair pair, AtomicLong room) throws IOException {
+            boolean fits =
+                    pair.walkWhile(
+                            FloorScan.PART,
+                            (_, base, model, n) -> {
+                                if (count > BLOCK - FloorScan.PART) {
+                                    store();
+                                }
+                                int before = count;
+                                take(scan.scan(base, model, n, band.limits.low()));
+                                return room.addAndGet(before - count) >= 0;
+                            });
+            if (fits) {
+                store();
+            }
+            return largest;
+        }
+
+        /** Without a branch, which would be mispredicted. */
+        private void take(int found) {
+            int taken = count;
+            int most = largest;
+            int highest = band.limits.high() - 1;
+            for (int j = 0; j < found; j++) {
+                int magnitude = scan.magnitude(scan.found(j));
+                inside[taken] = magnitude;
+                taken += 1 - (highest - magnitude >>> 31);
+                most = Math.max(most, magnitude);
+            }
+            band.above += count + found - taken;
+            count = taken;
+            largest = most;
+        }
+
+        private void store() {
+            if (count > 0) {
+                MemorySegment part = arena.allocate(4L * count, 4);
+                MemorySegment.copy(inside, 0, part, ValueLayout.JAVA_INT, 0, count);
+                band.parts.add(part);
+                count = 0;
+            }
         }
     }
 

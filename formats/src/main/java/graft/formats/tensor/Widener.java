@@ -6,90 +6,75 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Widens elements of one type to float32, tile after tile, as {@link Elements#widen} does once.
- * Holds a few kB that every tile goes through. Not thread-safe.
+ * Widens a tensor's elements to float32, tile after tile in ascending order, as {@link
+ * Elements#widen} does once. Half-precision elements are copied in long runs, which memory delivers
+ * faster than short ones in turn with other tensors, and widened in short ones. Not thread-safe.
  */
 public final class Widener {
-    /** Elements copied at once: 4 KiB stay in the first cache. */
+    /** Elements widened at once: 4 KiB stay in the first cache. */
     static final int CHUNK = 2048;
 
+    /** Elements copied at once: 32 KiB, for some tensors side by side, stay in the second. */
+    private static final int RUN = 1 << 14;
+
     private final DType type;
-    private final short[] chunk; // half-precision elements on their way
+    private final MemorySegment bytes;
+    private final boolean isHalf;
+    private final long elements;
+    private final short[] run; // half-precision elements on their way
     private final int[] bits; // of float32, for BF16
+    private long runFirst;
+    private int runLength;
 
     /**
+     * @param bytes all elements of the tensor
      * @throws IllegalArgumentException if the type is not {@linkplain DType#isComputable
      *     computable}
      */
-    public Widener(DType type) {
-        this(type, CHUNK);
-    }
-
-    /**
-     * @param most elements of a tile, if they are fewer than {@link #CHUNK}
-     */
-    Widener(DType type, int most) {
+    public Widener(DType type, MemorySegment bytes) {
         if (!type.isComputable()) {
             throw Elements.notComputable(type);
         }
-        boolean isHalf = type == DType.F16 || type == DType.BF16;
         this.type = type;
-        this.chunk = new short[isHalf ? Math.min(CHUNK, most) : 0];
-        this.bits = new int[type == DType.BF16 ? chunk.length : 0];
+        this.bytes = bytes;
+        this.isHalf = type == DType.F16 || type == DType.BF16;
+        this.elements = bytes.byteSize() / type.bytes();
+        int most = isHalf ? (int) Math.min(RUN, elements) : 0;
+        this.run = new short[most];
+        this.bits = new int[type == DType.BF16 ? Math.min(CHUNK, most) : 0];
     }
 
     /**
-     * Widens {@code count} elements from element {@code first} of {@code bytes} into {@code into},
-     * from index {@code at}.
+     * Widens {@code count} elements from element {@code first} on into {@code into}, from index
+     * {@code at}.
      */
-    public void widen(MemorySegment bytes, long first, float[] into, int at, int count) {
-        switch (type) {
-            case F16, BF16 -> {
-                for (int done = 0; done < count; done += chunk.length) {
-                    int length = Math.min(chunk.length, count - done);
-                    gather(bytes, first + done, 0, length);
-                    gathered(into, at + done, length);
-                }
+    public void widen(long first, float[] into, int at, int count) {
+        if (!isHalf) {
+            Elements.widen(type, bytes, first, into, at, count);
+            return;
+        }
+        for (int done = 0; done < count; ) {
+            long next = first + done;
+            if (next < runFirst || next >= runFirst + runLength) {
+                runFirst = next;
+                runLength = (int) Math.min(run.length, elements - next);
+                MemorySegment.copy(bytes, Layouts.I16, 2 * next, run, 0, runLength);
             }
-            case F32 -> MemorySegment.copy(bytes, Layouts.F32, 4 * first, into, at, count);
-            default -> { // F64
-                for (int i = 0; i < count; i++) {
-                    into[at + i] = (float) bytes.get(Layouts.F64, 8 * (first + i));
-                }
+            int from = (int) (next - runFirst);
+            int some = Math.min(Math.min(CHUNK, count - done), runLength - from);
+            if (type == DType.F16) {
+                Elements.widenHalf(run, from, into, at + done, some);
+            } else {
+                Elements.widenBrain(run, from, bits, some);
+                MemorySegment.copy(
+                        bits,
+                        0,
+                        MemorySegment.ofArray(into),
+                        ValueLayout.JAVA_INT,
+                        4L * (at + done),
+                        some);
             }
-        }
-    }
-
-    /** Takes half-precision elements into the chunk, from element {@code at} of it. */
-    void gather(MemorySegment bytes, long first, int at, int count) {
-        MemorySegment.copy(bytes, Layouts.I16, 2 * first, chunk, at, count);
-    }
-
-    /** Widens what was gathered. */
-    void gathered(float[] into, int at, int count) {
-        if (type == DType.F16) {
-            widenHalf(chunk, into, at, count);
-        } else {
-            widenBrain(chunk, bits, count);
-            MemorySegment.copy(
-                    bits, 0, MemorySegment.ofArray(into), ValueLayout.JAVA_INT, 4L * at, count);
-        }
-    }
-
-    private static void widenHalf(short[] from, float[] into, int at, int count) {
-        for (int i = 0; i < count; i++) {
-            into[at + i] = Float.float16ToFloat(from[i]);
-        }
-    }
-
-    /**
-     * Bits of the widened values. By way of float, which is exact: HotSpot 25 vectorises
-     * conversions of short to float to int, but neither short to int nor int bits to float; a
-     * fourth of the time.
-     */
-    private static void widenBrain(short[] from, int[] into, int count) {
-        for (int i = 0; i < count; i++) {
-            into[i] = (int) (float) from[i] << 16;
+            done += some;
         }
     }
 }
