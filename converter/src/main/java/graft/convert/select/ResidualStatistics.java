@@ -3,27 +3,45 @@ package graft.convert.select;
 import graft.convert.plan.TensorPair;
 
 import java.io.IOException;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * What one pass over a residual u = model − base tells: how many entries lie in each eighth of an
  * octave of magnitude, and their sums. Enough to say what any density would cost and keep, before
- * anything is selected. About 65 kB per tensor, whatever its size.
+ * anything is selected. About {@value #BIN_BYTES} bytes for each such bin that has an entry, of
+ * which a trained tensor has some hundred. A value, safe from any thread.
  */
 public final class ResidualStatistics {
     private static final int SHIFT = 20; // sign and exponent, three bits of mantissa
     private static final int BINS = 0x7f80 >>> SHIFT - 16;
+    private static final int BIN_BYTES = Short.BYTES + 3 * Long.BYTES;
 
     private final long elements;
-    private final long[] counts = new long[BINS];
-    private final long[] above = new long[BINS + 1];
-    private final double[] magnitudes = new double[BINS];
-    private final double[] energies = new double[BINS];
-    private double energy;
-    private double modelEnergy;
+    private final long nonZeros;
+    private final double energy;
+    private final double modelEnergy;
+    private final short[] bins; // those with entries, ascending
+    private final long[] above; // entries in bins[i] and after, and a last one of 0
+    private final double[] magnitudes; // sums in bins[i]
+    private final double[] energies;
 
-    private ResidualStatistics(long elements) {
-        this.elements = elements;
-        above[0] = -1;
+    private ResidualStatistics(Pass pass) {
+        this.elements = pass.pair.elements();
+        this.nonZeros = elements - pass.counts[0];
+        this.energy = pass.energy;
+        this.modelEnergy = pass.modelEnergy;
+        int[] used = IntStream.range(0, BINS).filter(bin -> pass.counts[bin] > 0).toArray();
+        this.bins = new short[used.length];
+        this.above = new long[used.length + 1];
+        this.magnitudes = new double[used.length];
+        this.energies = new double[used.length];
+        for (int i = used.length - 1; i >= 0; i--) {
+            bins[i] = (short) used[i];
+            above[i] = above[i + 1] + pass.counts[used[i]];
+            magnitudes[i] = pass.magnitudes[used[i]];
+            energies[i] = pass.energies[used[i]];
+        }
     }
 
     /**
@@ -32,31 +50,45 @@ public final class ResidualStatistics {
      * @throws graft.convert.ConversionException.UnusableValues at the first NaN or infinity
      */
     public static ResidualStatistics of(TensorPair pair) throws IOException {
-        var statistics = new ResidualStatistics(pair.elements());
-        pair.walk((first, base, model, count) -> statistics.add(pair, first, base, model, count));
-        return statistics;
+        var pass = new Pass(pair);
+        pair.walk(pass);
+        return new ResidualStatistics(pass);
     }
 
-    private void add(TensorPair pair, long first, float[] base, float[] model, int count)
-            throws IOException {
-        double tile = 0;
-        double whole = 0;
-        for (int i = 0; i < count; i++) {
-            float u = model[i] - base[i];
-            int magnitude = Float.floatToRawIntBits(u) & Integer.MAX_VALUE;
-            if (magnitude >= MagnitudeHistogram.INFINITY_BITS) {
-                throw MagnitudeHistogram.notFinite(pair, first + i, base[i], model[i]);
-            }
-            double square = (double) u * u;
-            int bin = magnitude >>> SHIFT;
-            counts[bin]++;
-            magnitudes[bin] += Math.abs(u);
-            energies[bin] += square;
-            tile += square;
-            whole += (double) model[i] * model[i];
+    /** Sums over all bins, while the residual is walked. */
+    private static final class Pass implements TensorPair.Visitor {
+        private final TensorPair pair;
+        private final long[] counts = new long[BINS];
+        private final double[] magnitudes = new double[BINS];
+        private final double[] energies = new double[BINS];
+        private double energy;
+        private double modelEnergy;
+
+        Pass(TensorPair pair) {
+            this.pair = pair;
         }
-        energy += tile;
-        modelEnergy += whole;
+
+        @Override
+        public void visit(long first, float[] base, float[] model, int count) throws IOException {
+            double tile = 0;
+            double whole = 0;
+            for (int i = 0; i < count; i++) {
+                float u = model[i] - base[i];
+                int magnitude = Float.floatToRawIntBits(u) & Integer.MAX_VALUE;
+                if (magnitude >= MagnitudeHistogram.INFINITY_BITS) {
+                    throw MagnitudeHistogram.notFinite(pair, first + i, base[i], model[i]);
+                }
+                double square = (double) u * u;
+                int bin = magnitude >>> SHIFT;
+                counts[bin]++;
+                magnitudes[bin] += Math.abs(u);
+                energies[bin] += square;
+                tile += square;
+                whole += (double) model[i] * model[i];
+            }
+            energy += tile;
+            modelEnergy += whole;
+        }
     }
 
     /** Entries of the tensor. */
@@ -81,7 +113,7 @@ public final class ResidualStatistics {
 
     /** Entries that are not zero. */
     public long nonZeros() {
-        return elements - counts[0];
+        return nonZeros;
     }
 
     /**
@@ -92,14 +124,12 @@ public final class ResidualStatistics {
         long left = Math.min(k, elements);
         double magnitude = 0;
         double kept = 0;
-        for (int bin = BINS - 1; bin >= 0 && left > 0; bin--) {
-            if (counts[bin] > 0) {
-                long taken = Math.min(left, counts[bin]);
-                double share = (double) taken / counts[bin];
-                magnitude += share * magnitudes[bin];
-                kept += share * energies[bin];
-                left -= taken;
-            }
+        for (int i = bins.length - 1; i >= 0 && left > 0; i--) {
+            long taken = Math.min(left, count(i));
+            double share = (double) taken / count(i);
+            magnitude += share * magnitudes[i];
+            kept += share * energies[i];
+            left -= taken;
         }
         return new Kept(Math.min(k, elements), magnitude, kept);
     }
@@ -122,26 +152,19 @@ public final class ResidualStatistics {
             return 0;
         }
         double inside = (bits & (1 << SHIFT) - 1) * (1.0 / (1 << SHIFT));
-        return suffix(bin + 1) + counts[bin] * (1 - inside);
+        int at = Arrays.binarySearch(bins, (short) bin);
+        return at < 0 ? above[-at - 1] : above[at + 1] + count(at) * (1 - inside);
     }
 
-    private long suffix(int from) {
-        if (above[0] < 0) {
-            above[BINS] = 0;
-            for (int bin = BINS - 1; bin >= 0; bin--) {
-                above[bin] = above[bin + 1] + counts[bin];
-            }
-        }
-        return above[from];
+    private long count(int i) {
+        return above[i] - above[i + 1];
     }
 
     /** Σ over entries of {@code f(|u|)}, every bin taken at its mean magnitude. */
     public double sum(java.util.function.DoubleUnaryOperator f) {
         double sum = 0;
-        for (int bin = 0; bin < BINS; bin++) {
-            if (counts[bin] > 0) {
-                sum += counts[bin] * f.applyAsDouble(magnitudes[bin] / counts[bin]);
-            }
+        for (int i = 0; i < bins.length; i++) {
+            sum += count(i) * f.applyAsDouble(magnitudes[i] / count(i));
         }
         return sum;
     }

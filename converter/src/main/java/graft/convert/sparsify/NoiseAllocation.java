@@ -3,7 +3,11 @@ package graft.convert.sparsify;
 import graft.convert.select.ResidualStatistics;
 
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
@@ -38,6 +42,9 @@ final class NoiseAllocation {
     private static final double COARSEST = 256;
     private static final double RATIO = Math.pow(2, 0.25);
 
+    /** Relative; a million times what rounding does. */
+    private static final double SLACK = 1e-9;
+
     private final List<List<Chosen>> candidates;
 
     private NoiseAllocation(List<List<Chosen>> candidates) {
@@ -51,7 +58,7 @@ final class NoiseAllocation {
     static NoiseAllocation of(List<Estimator> model, SparsifyOptions options) {
         double dropped = vectorShare(model) < MOSTLY_VECTORS ? DROPPED_VECTOR : SIGNAL;
         return new NoiseAllocation(
-                model.stream().map(e -> candidates(e, options, dropped)).toList());
+                model.stream().map(e -> outer(candidates(e, options, dropped))).toList());
     }
 
     /**
@@ -136,6 +143,36 @@ final class NoiseAllocation {
             }
         }
         return choices;
+    }
+
+    /**
+     * Those that can be the cheapest at some price, of hundreds: corners of the hull of bytes over
+     * harm, and what rounding might take for one. In their order, which decides between equals.
+     */
+    private static List<Chosen> outer(List<Chosen> choices) {
+        List<Chosen> sorted = new ArrayList<>(choices);
+        sorted.sort(Comparator.comparingDouble(Chosen::harm).thenComparing(Chosen::bytes));
+        List<Chosen> hull = new ArrayList<>();
+        for (Chosen next : sorted) {
+            while (hull.size() > 1 && isAbove(hull.get(hull.size() - 2), hull.getLast(), next)) {
+                hull.removeLast();
+            }
+            if (hull.isEmpty() || next.bytes() <= hull.getLast().bytes() * (1 + SLACK)) {
+                hull.add(next);
+            }
+        }
+        Set<Chosen> kept = Collections.newSetFromMap(new IdentityHashMap<>());
+        kept.addAll(hull);
+        return choices.stream().filter(kept::contains).toList();
+    }
+
+    /** Whether a point lies clearly above the line between its neighbours. */
+    private static boolean isAbove(Chosen left, Chosen middle, Chosen right) {
+        double width = right.harm() - left.harm();
+        double straight =
+                left.bytes() * (right.harm() - middle.harm())
+                        + right.bytes() * (middle.harm() - left.harm());
+        return middle.bytes() * width > straight * (1 + SLACK);
     }
 
     private static Chosen chosen(

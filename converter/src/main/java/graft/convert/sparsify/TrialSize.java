@@ -49,13 +49,21 @@ final class TrialSize {
         this.options = options;
         this.baseSource = baseSource;
         this.workers = workers;
-        for (OpenPair model : models) {
-            samples.add(workers.map(model.pairs(), TrialSize::sample));
+        for (int m = 0; m < models.size(); m++) {
+            List<TensorPair> pairs = models.get(m).pairs();
+            List<Estimator> whole = estimators.get(m);
+            samples.add(
+                    workers.map(
+                            IntStream.range(0, pairs.size()).boxed().toList(),
+                            i -> sample(pairs.get(i), whole.get(i))));
         }
     }
 
-    private static Sample sample(TensorPair pair) throws IOException {
+    private static Sample sample(TensorPair pair, Estimator whole) throws IOException {
         TensorPair part = pair.middle(SAMPLE);
+        if (part.elements() == pair.elements()) {
+            return new Sample(pair, whole);
+        }
         return new Sample(part, new Estimator(part.model(), ResidualStatistics.of(part)));
     }
 

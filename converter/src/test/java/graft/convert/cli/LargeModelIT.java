@@ -2,7 +2,9 @@ package graft.convert.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import graft.convert.testing.Checkpoints;
 import graft.convert.testing.GenerateCheckpoint;
+import graft.formats.tensor.DType;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -10,6 +12,8 @@ import org.junit.jupiter.api.io.TempDir;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
 
 /** Inputs above a gigabyte under a heap of 256 MB: nothing grows with the checkpoint. */
 class LargeModelIT {
@@ -37,6 +41,31 @@ class LargeModelIT {
         assertThat(applied.code()).as(applied.err()).isZero();
         assertThat(Files.size(folder.resolve("applied/model.safetensors")))
                 .isEqualTo(Files.size(tuned));
+    }
+
+    /** What is known of a tensor before it is coded must not be much: experts are many. */
+    @Test
+    void thousandsOfTensorsAreSparsifiedInASmallHeap() throws Exception {
+        var random = new Random(20261125);
+        Map<String, float[]> before = new TreeMap<>();
+        Map<String, float[]> after = new TreeMap<>();
+        for (int t = 0; t < 12_000; t++) {
+            String name = "layers.0.experts.%d.weight".formatted(t);
+            float[] values = new float[256];
+            float[] moved = new float[256];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = (float) random.nextGaussian();
+                moved[i] = values[i] + (float) random.nextGaussian() / 100;
+            }
+            before.put(name, values);
+            after.put(name, moved);
+        }
+        Path base = Checkpoints.write(folder.resolve("base.safetensors"), DType.F32, before);
+        Path tuned = Checkpoints.write(folder.resolve("tuned.safetensors"), DType.F32, after);
+        var result =
+                new GraftProcess(folder, SMALL_HEAP)
+                        .run("sparsify", tuned, "--base", base, "-o", "out");
+        assertThat(result.code()).as(result.err()).isZero();
     }
 
     @Test
