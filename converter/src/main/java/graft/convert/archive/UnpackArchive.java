@@ -50,8 +50,7 @@ public final class UnpackArchive {
             List<Integer> wanted = wanted(request, manifest);
             long bytes = wanted.stream().mapToLong(i -> manifest.files().get(i).bytes()).sum();
             checkSpace(staged.path(), bytes);
-            boolean needsBase =
-                    wanted.stream().anyMatch(i -> manifest.needsBase(manifest.files().get(i)));
+            boolean needsBase = wanted.stream().anyMatch(manifest.needBase()::get);
             List<MemorySegment> bases =
                     needsBase
                             ? BaseFiles.find(

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 
@@ -45,12 +46,13 @@ public final class VerifyArchive {
             List<String> failures = new ArrayList<>();
             archive.structureProblems().forEach(line -> failures.add(source + ": " + line));
             int needBase = 0;
+            BitSet needing = manifest.needBase();
             long bytes = manifest.files().stream().mapToLong(ArchiveFile::bytes).sum();
             progress.phase("verify %d files".formatted(manifest.files().size()), bytes);
             try (var blocks = new RestoredBlocks(archive, bases, workers, progress)) {
                 for (int i = 0; i < manifest.files().size(); i++) {
                     try {
-                        if (bases.isEmpty() && manifest.needsBase(manifest.files().get(i))) {
+                        if (bases.isEmpty() && needing.get(i)) {
                             needBase++;
                             blocks.check(i);
                         } else {

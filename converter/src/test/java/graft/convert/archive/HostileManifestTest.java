@@ -50,6 +50,7 @@ class HostileManifestTest {
                     [[100000,"bytes"]]      | [[99999,"bytes"]]         | has 100000 bytes, 99999 in runs
                     [[100000,"bytes"]]      | [[100000,"bf32"]]         | an unknown type of elements
                     [[100000,"bytes"]]      | [[100000,"bytes",1,0]]    | refers ahead
+                    [[100000,"bytes"]]      | [[60000,"bytes"],[40000,"bytes",1,20001]] | refers ahead
                     [[100000,"bytes"]]      | [[100000,"bytes",0,0]]    | refers beyond the end
                     [[100000,"bytes"]]      | [[-100000,"bytes"]]       | no integer from 0
                     "storage":"plain"       | "storage":"cursed"        | an unknown storage
@@ -69,6 +70,15 @@ class HostileManifestTest {
                 .hasMessageContaining("bad.tar");
         assertThat(out).doesNotExist();
         assertThat(folder.resolve("a.json")).doesNotExist();
+    }
+
+    @Test
+    void aBlockThatRefersToNothingIsRefused() throws IOException {
+        // the codec is the first byte of an entry, here 4, delta, in place of 1
+        Path bad = rewritten("\"blocks\":\"ARYA", "\"blocks\":\"BBYA");
+        assertThatThrownBy(() -> Archives.unpack(bad, folder.resolve("x"), Optional.empty(), false))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("refers to other bytes, and there are none");
     }
 
     @Test

@@ -1,5 +1,6 @@
 package graft.formats.archive;
 
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 
@@ -46,23 +47,26 @@ public record Manifest(
         return bases.size() + file;
     }
 
-    /** Whether a file has blocks that need one of the bases, directly or through other files. */
-    public boolean needsBase(ArchiveFile file) {
-        return needsBase(file, 0);
+    /** The files, by number, with blocks that need one of the bases, directly or through others. */
+    public BitSet needBase() {
+        var need = new BitSet();
+        for (int i = 0; i < files.size(); i++) { // a file refers to none after it
+            need.set(i, needsBase(files.get(i), need));
+        }
+        return need;
     }
 
-    private boolean needsBase(ArchiveFile file, int depth) {
+    private boolean needsBase(ArchiveFile file, BitSet before) {
         int block = 0;
         for (Run run : file.runs()) {
             boolean refers = false;
             for (int end = block + run.blocks(); block < end; block++) {
                 refers |= file.blocks().codec(block).needsReference();
             }
+            int source = run.source();
             if (refers
-                    && (run.source() < bases.size()
-                            || depth < MAX_DEPTH
-                                    && needsBase(
-                                            files.get(run.source() - bases.size()), depth + 1))) {
+                    && source != Run.NONE
+                    && (source < bases.size() || before.get(source - bases.size()))) {
                 return true;
             }
         }
