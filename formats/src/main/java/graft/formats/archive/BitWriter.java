@@ -7,6 +7,9 @@ package graft.formats.archive;
 final class BitWriter {
     static final int SLACK_BYTES = 8;
 
+    /** Bits that can be put at once. */
+    static final int MOST = 57;
+
     private final byte[] out;
     private int at;
     private long pending;
@@ -19,7 +22,7 @@ final class BitWriter {
 
     /**
      * @param value nothing above its lowest {@code bits}
-     * @param bits 0 to 57
+     * @param bits 0 to {@link #MOST}
      */
     void put(long value, int bits) {
         pending |= value << fill;

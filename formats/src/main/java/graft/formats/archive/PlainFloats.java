@@ -209,7 +209,14 @@ final class PlainFloats {
             byte[] from = whole(raw, s, n, type);
             int first = from == raw ? s * FloatSegment.SIZE * width : 0;
             int bits = lanes.without(zeros[s]);
-            for (int i = 0; i < n; i += together) {
+            int step = together * bits;
+            int i = 0;
+            for (; 2 * step <= BitWriter.MOST && i + 2 * together <= n; i += 2 * together) {
+                long one = lanes.rest(LittleEndian.getI64(from, first + i * width));
+                long two = lanes.rest(LittleEndian.getI64(from, first + i * width + 8));
+                rest.put(one | two << step, 2 * step);
+            }
+            for (; i < n; i += together) {
                 long rests = lanes.rest(LittleEndian.getI64(from, first + i * width));
                 rest.put(rests, Math.min(together, n - i) * bits);
             }
