@@ -10,6 +10,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -73,7 +74,7 @@ final class PackCommand implements Callable<Integer> {
                 new PackRequest(
                         paths,
                         base == null ? Optional.empty() : Optional.of(common.path(base)),
-                        base == null ? "" : common.name(base),
+                        base == null ? "" : baseName(base),
                         output,
                         force,
                         cores,
@@ -97,6 +98,15 @@ final class PackCommand implements Callable<Integer> {
         }
         printer.document(Json.object(document(result)));
         return ExitCodes.DONE;
+    }
+
+    /** What people call it: the same however its path was given, and nothing of where it lies. */
+    private String baseName(String ref) throws IOException {
+        if (Refs.remote(ref).isPresent()) {
+            return common.name(ref);
+        }
+        Path name = Path.of(ref).toAbsolutePath().normalize().getFileName();
+        return name == null ? "root" : name.toString();
     }
 
     private Map<String, Object> document(PackFiles.Result result) {

@@ -61,9 +61,16 @@ class ArchiveIT {
         }
         var inspected = graft.run("inspect", "tuned.tar");
         assertThat(inspected.out())
-                .contains("needs 'model.safetensors' of ", "fft-spam/config.json");
-        var again = graft.run("pack", base, "-o", "tuned.tar");
-        assertThat(again.code()).isEqualTo(73);
+                .contains("needs 'model.safetensors' of 'base'", "fft-spam/config.json");
+        assertThat(inspected.out()).doesNotContain(base.toString());
+        assertThat(graft.run("pack", base, "-o", "tuned.tar").code()).isEqualTo(73);
+        // however paths are given, the archive is the same
+        Path again = folder.resolve("other.tar");
+        var other =
+                new GraftProcess(FAMILY)
+                        .run("pack", "fft-pos", "fft-spam", "--base", "base", "-o", again);
+        assertThat(other.code()).as(other.err()).isZero();
+        assertThat(Files.mismatch(folder.resolve("tuned.tar"), again)).isEqualTo(-1);
     }
 
     @Test
