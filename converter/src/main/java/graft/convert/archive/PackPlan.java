@@ -38,6 +38,11 @@ final class PackPlan {
     /** Longest chain of references from each source, bases first. */
     private final List<Integer> depths = new ArrayList<>();
 
+    /** Of the file that is being planned: the longest chain so far, and the longest elsewhere. */
+    private int longest;
+
+    private int elsewhere;
+
     private PackPlan(Base base) {
         this.base = base;
         for (int i = 0; i < base.bytes().size(); i++) {
@@ -79,8 +84,11 @@ final class PackPlan {
     private void add(SourceFile file, Path path) throws IOException {
         int source = base.bytes().size() + files.size();
         long size = file.bytes().byteSize();
-        Place same = references.equal(file.bytes(), new Place(source, 0));
-        if (same != null && isNear(same)) {
+        longest = 0;
+        elsewhere = 0;
+        Place same = near(references.equal(file.bytes(), new Place(source, 0)));
+        if (same != null) {
+            refer(same);
             plan(
                     file,
                     Storage.CODED,
@@ -94,12 +102,7 @@ final class PackPlan {
 
     private void plan(SourceFile file, Storage storage, List<Run> runs) {
         files.add(file);
-        depths.add(
-                runs.stream()
-                        .filter(run -> run.source() != Run.NONE)
-                        .mapToInt(run -> depths.get(run.source()) + 1)
-                        .max()
-                        .orElse(0));
+        depths.add(longest);
         planned.add(new ArchiveWriter.Planned(file.path(), file.bytes().byteSize(), storage, runs));
     }
 
@@ -120,6 +123,9 @@ final class PackPlan {
             }
             long bytes = tensor.info().bytes();
             Place place = reference(file, tensor, new Place(source, tensor.offset()));
+            if (place != null) {
+                refer(place);
+            }
             runs.add(
                     place == null
                             ? Run.of(bytes, tensor.type())
@@ -146,12 +152,22 @@ final class PackPlan {
 
     /** Nothing in place of what lies at the end of too long a chain. */
     private @Nullable Place near(@Nullable Place place) {
-        return place != null && isNear(place) ? place : null;
+        return place != null && through(place) <= Manifest.MAX_DEPTH ? place : null;
     }
 
-    /** Whether one may refer there: not to the file that is being planned, nor too far. */
-    private boolean isNear(Place place) {
-        return place.source() < depths.size() && depths.get(place.source()) < Manifest.MAX_DEPTH;
+    /**
+     * The length of a chain that begins with a reference to a place. The first tensor of its
+     * content in the same file refers to none of that file.
+     */
+    private int through(Place place) {
+        return 1 + (place.source() < depths.size() ? depths.get(place.source()) : elsewhere);
+    }
+
+    private void refer(Place place) {
+        longest = Math.max(longest, through(place));
+        if (place.source() < depths.size()) {
+            elsewhere = Math.max(elsewhere, through(place));
+        }
     }
 
     private void opaque(SourceFile file) {

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import graft.convert.ConversionException;
+import graft.convert.testing.Checkpoints;
 import graft.formats.archive.ArchiveFile;
 import graft.formats.archive.ArchiveReader;
 import graft.formats.archive.Manifest;
+import graft.formats.tensor.DType;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,6 +76,37 @@ class PackFilesTest {
         Archives.unpack(archive, folder.resolve("out"), Optional.empty(), false, "copy/**");
         assertSame(copy, folder.resolve("out/copy"));
         assertThat(folder.resolve("out/base")).doesNotExist();
+    }
+
+    /** A head that is the embedding; beside a base, the embedding refers to that of the base. */
+    @Test
+    void equalTensorsOfOneFileAreStoredOnce() throws IOException {
+        Path base = Files.createDirectory(folder.resolve("base"));
+        Path tuned = Files.createDirectory(folder.resolve("tuned"));
+        var random = new Random(7);
+        float[] before = new float[300_000];
+        float[] after = new float[before.length];
+        for (int i = 0; i < before.length; i++) {
+            before[i] = (float) random.nextGaussian();
+            after[i] = before[i] + (float) random.nextGaussian() / 100;
+        }
+        tied(base.resolve("model.safetensors"), before);
+        Path model = tied(tuned.resolve("model.safetensors"), after);
+        Path once = Checkpoints.write(folder.resolve("once"), DType.BF16, Map.of("a", after));
+        Path archive = folder.resolve("tied.tar");
+        long alone = Archives.pack(archive, 2, Optional.empty(), once).bytesOut();
+        for (Optional<Path> beside : List.of(Optional.<Path>empty(), Optional.of(base))) {
+            Files.delete(archive);
+            var result = Archives.pack(archive, 2, beside, model);
+            assertThat(result.bytesOut()).isLessThan(alone + 4000);
+            Archives.unpack(archive, folder.resolve("out"), beside, false);
+            assertSame(tuned, folder.resolve("out"));
+        }
+    }
+
+    private static Path tied(Path file, float[] values) throws IOException {
+        return Checkpoints.write(
+                file, DType.BF16, Map.of("embedding", values, "head", values, "tail", values));
     }
 
     /** Without --base a family still shares: what comes first is what the others resemble. */

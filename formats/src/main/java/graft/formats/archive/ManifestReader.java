@@ -104,7 +104,7 @@ final class ManifestReader {
         List<Run> runs = new ArrayList<>();
         long sum = 0;
         for (Object each : json.list(from, "runs")) {
-            Run run = run(path, each, bases, before);
+            Run run = run(path, each, sum, bases, before);
             runs.add(run);
             sum += run.bytes();
             if (run.bytes() == 0 || sum < 0 || sum > bytes) {
@@ -138,7 +138,15 @@ final class ManifestReader {
         return file;
     }
 
-    private Run run(String path, Object from, List<Manifest.Base> bases, List<ArchiveFile> before)
+    /**
+     * @param start of the run in its file
+     */
+    private Run run(
+            String path,
+            Object from,
+            long start,
+            List<Manifest.Base> bases,
+            List<ArchiveFile> before)
             throws IOException {
         if (!(from instanceof List<?> list) || (list.size() != 2 && list.size() != 4)) {
             throw json.problem("a run of %s is no list".formatted(FileSpot.quote(path)));
@@ -155,13 +163,16 @@ final class ManifestReader {
         }
         long source = json.number(list.get(2), "a source");
         long offset = json.number(list.get(3), "an offset");
-        if (source >= bases.size() + before.size()) {
+        int own = bases.size() + before.size();
+        if (source > own || source == own && (bytes > start || offset > start - bytes)) {
             throw json.problem("a run of %s refers ahead".formatted(FileSpot.quote(path)));
         }
         long size =
-                source < bases.size()
-                        ? bases.get((int) source).bytes()
-                        : before.get((int) source - bases.size()).bytes();
+                source == own
+                        ? start
+                        : source < bases.size()
+                                ? bases.get((int) source).bytes()
+                                : before.get((int) source - bases.size()).bytes();
         if (bytes > size || offset > size - bytes) {
             throw json.problem(
                     "a run of %s refers beyond the end of its source"
