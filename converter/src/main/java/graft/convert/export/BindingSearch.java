@@ -233,7 +233,10 @@ final class BindingSearch {
         var search = new ValueSearch(checkpoint, names);
         for (TensorInfo initializer : List.copyOf(unbound.values())) {
             var values = new TensorValues(initializer, graph.bytes(initializer.name()));
-            List<Binding> found = search.parts(initializer, values, missing.values());
+            List<Binding> found = search.clamped(initializer, values, missing.values());
+            if (found.isEmpty()) {
+                found = search.parts(initializer, values, missing.values());
+            }
             if (found.isEmpty()) {
                 found = search.scaled(initializer, values, missing.values());
             }

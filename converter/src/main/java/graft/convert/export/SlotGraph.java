@@ -2,6 +2,7 @@ package graft.convert.export;
 
 import graft.convert.ConversionException;
 import graft.formats.FileSpot;
+import graft.formats.onnx.ExternalDataWriter;
 import graft.formats.onnx.proto.NodeProto;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.onnx.proto.TensorShapeProto;
@@ -84,7 +85,7 @@ final class SlotGraph {
                             ? export.binding().names().readers(one.initializer())
                             : one.uses();
             for (Use use : uses) {
-                follow(module, use, lies, place, readings, 0);
+                follow(module, use, lies, typeNumber(place), place, readings, 0);
             }
         }
         boolean gathers = placed.module().layer() == LoraModule.Layer.EMBEDDING;
@@ -193,9 +194,23 @@ final class SlotGraph {
         return new Place(layout.from(), after, layout.scale(), !lies, initializer);
     }
 
-    /** To the nodes that compute with the weight, through those that only turn or cast it. */
+    private static long typeNumber(Place place) {
+        return ExternalDataWriter.typeNumber(place.initializer().dtype());
+    }
+
+    /**
+     * To the nodes that compute with the weight, through those that only turn or cast it.
+     *
+     * @param as the ONNX number of the type that it has by now
+     */
     private void follow(
-            String module, Use use, boolean lies, Place place, List<Reading> readings, int depth)
+            String module,
+            Use use,
+            boolean lies,
+            long as,
+            Place place,
+            List<Reading> readings,
+            int depth)
             throws ConversionException {
         GraphNames names = export.binding().names();
         NodeProto node = names.node(use);
@@ -223,6 +238,10 @@ final class SlotGraph {
                     default -> Optional.empty();
                 };
         if (how.isPresent()) {
+            if (as != TensorProto.DataType.FLOAT_VALUE) {
+                throw noPlace(
+                        module, "the graph computes with its weight in another type than float32");
+            }
             readings.add(new Reading(use, node, how.get(), place));
             return;
         }
@@ -234,8 +253,9 @@ final class SlotGraph {
                             .formatted(node.getOpType(), FileSpot.quote(node.getName())));
         }
         boolean turned = node.getOpType().equals("Transpose") != lies;
+        long type = node.getOpType().equals("Cast") ? GraphNames.integer(node, "to", as) : as;
         for (Use next : names.readers(node.getOutput(0))) {
-            follow(module, next, turned, place, readings, depth + 1);
+            follow(module, next, turned, type, place, readings, depth + 1);
         }
     }
 

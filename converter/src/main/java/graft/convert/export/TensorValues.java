@@ -11,6 +11,11 @@ final class TensorValues {
     private static final int TILE = 1 << 12;
     private static final int PROBES = 8;
 
+    /** Bounds of what onnxconverter-common and ONNX Runtime leave of float32 in float16. */
+    private static final float TINY = 1e-7f;
+
+    private static final float LARGE = 1e4f;
+
     private final TensorInfo initializer;
     private final MemorySegment bytes;
     private final long columns;
@@ -36,7 +41,8 @@ final class TensorValues {
     }
 
     /**
-     * Whether every element is {@code layout}'s value of the tensor's, rounded once to the type.
+     * Whether every element is {@code layout}'s value of the tensor's, rounded once to the type; in
+     * float16 also what converters make of values that it hardly holds.
      */
     boolean equals(TensorInfo tensor, MemorySegment values, Layout layout) {
         return holds(tensor, values, layout, 0);
@@ -70,10 +76,24 @@ final class TensorValues {
         float expected = Elements.round(type, layout.value(value));
         float found = at(place(tensor, layout, index));
         if (ulps == 0) {
-            return Float.floatToRawIntBits(expected) == Float.floatToRawIntBits(found);
+            return Float.floatToRawIntBits(expected) == Float.floatToRawIntBits(found)
+                    || type == DType.F16 && isClamped(layout.value(value), found);
         }
         float unit = Math.max(Math.ulp(expected), Math.ulp(layout.shift()));
         return Math.abs(expected - found) <= ulps * unit;
+    }
+
+    /**
+     * Whether a converter ({@code convert_float_to_float16}) made {@code found} of the value: it
+     * raises the magnitudes below 1e-7, or below float16's smallest, to that, and cuts those above
+     * 1e4, or above float16's largest.
+     */
+    private static boolean isClamped(float value, float found) {
+        float size = Math.abs(value);
+        float kept = found * Math.signum(value);
+        return size > 0 && size < TINY && (kept == 0x1p-24f || kept == 0x1p-23f)
+                || size > LARGE && kept == LARGE
+                || size > 65504 && kept == 65504;
     }
 
     /** The initializer's element at a flat index. */

@@ -1,5 +1,6 @@
 package graft.convert.export;
 
+import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
@@ -18,7 +19,8 @@ import java.util.TreeMap;
 
 /**
  * Finds tensors that an initializer holds side by side, as exporters lay query, key and value
- * together, and tensors it holds multiplied by a constant or with one added.
+ * together, tensors it holds multiplied by a constant or with one added, and those whose smallest
+ * or largest values a converter to float16 has changed.
  */
 final class ValueSearch {
     /** Multiplying by a constant known to float32 precision may be off by as much. */
@@ -36,6 +38,38 @@ final class ValueSearch {
     ValueSearch(TensorSource checkpoint, GraphNames names) {
         this.checkpoint = checkpoint;
         this.names = names;
+    }
+
+    /**
+     * The only tensor that a converter to float16 made the initializer of; empty if there is none.
+     */
+    List<Binding> clamped(
+            TensorInfo initializer, TensorValues values, Collection<TensorInfo> tensors) {
+        List<Binding> found = new ArrayList<>();
+        for (TensorInfo tensor : tensors) {
+            for (boolean transposed : new boolean[] {false, true}) {
+                Layout layout = Layout.whole(transposed);
+                if (initializer.dtype() == DType.F16
+                        && fits(tensor, initializer, transposed)
+                        && values.equals(tensor, checkpoint.bytes(tensor.name()), layout)) {
+                    found.add(
+                            new Binding(
+                                    initializer.name(),
+                                    tensor.name(),
+                                    layout,
+                                    Binding.Evidence.VALUES,
+                                    List.of()));
+                }
+            }
+        }
+        return found.size() == 1 ? found : List.of();
+    }
+
+    private static boolean fits(TensorInfo tensor, TensorInfo initializer, boolean transposed) {
+        return tensor.dtype().isComputable()
+                && (transposed
+                        ? BindingSearch.isTransposeOf(tensor.shape(), initializer.shape())
+                        : tensor.shape().equals(initializer.shape()));
     }
 
     /** Two or more tensors that together fill the initializer; empty if there are none. */
@@ -143,11 +177,7 @@ final class ValueSearch {
         List<Binding> found = new ArrayList<>();
         for (TensorInfo tensor : tensors) {
             for (boolean transposed : new boolean[] {false, true}) {
-                boolean fits =
-                        transposed
-                                ? BindingSearch.isTransposeOf(tensor.shape(), initializer.shape())
-                                : tensor.shape().equals(initializer.shape());
-                if (fits && tensor.dtype().isComputable()) {
+                if (fits(tensor, initializer, transposed)) {
                     layout(values, tensor, Layout.whole(transposed))
                             .ifPresent(layout ->
                                     found.add(
