@@ -31,6 +31,23 @@ public final class Kernels {
         };
     }
 
+    /**
+     * Begins to load OpenBLAS on a thread of its own, for a {@link #select} that comes soon: it
+     * takes a tenth of a second. What goes wrong is told by {@code select}.
+     */
+    public static void preload() {
+        Thread.ofPlatform()
+                .daemon()
+                .name("graft-preload")
+                .start(() -> {
+                    try {
+                        select(Choice.auto);
+                    } catch (LinkageError e) {
+                        // whoever needs it will meet it again
+                    }
+                });
+    }
+
     private static Kernel openBlas() {
         try {
             return new OpenBlasKernel();
