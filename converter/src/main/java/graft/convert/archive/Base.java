@@ -3,8 +3,6 @@ package graft.convert.archive;
 import graft.convert.plan.Workers;
 import graft.formats.archive.Manifest;
 import graft.formats.io.Sha256;
-import graft.formats.safetensors.SafetensorsReader;
-import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -44,7 +42,7 @@ record Base(
         List<List<TensorRange>> tensors = new ArrayList<>();
         for (Path file : files) {
             bytes.add(mapped.map(file));
-            tensors.add(tensors(file));
+            tensors.add(TensorRange.ofSafetensors(file));
         }
         return new Base(entries, bytes, tensors);
     }
@@ -72,15 +70,5 @@ record Base(
         return Files.isDirectory(path)
                 ? path.relativize(file).toString().replace('\\', '/')
                 : file.getFileName().toString();
-    }
-
-    static List<TensorRange> tensors(Path file) throws IOException {
-        try (var reader = SafetensorsReader.open(file)) {
-            List<TensorRange> tensors = new ArrayList<>();
-            for (TensorInfo info : reader.tensors()) {
-                tensors.add(new TensorRange(info, reader.fileOffset(info.name())));
-            }
-            return tensors;
-        }
     }
 }

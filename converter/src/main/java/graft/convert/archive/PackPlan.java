@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * Decides for every file what its bytes hold and what they may refer to, from headers and samples.
@@ -26,6 +27,7 @@ final class PackPlan {
     /** Files up to this size stay as they are: configurations are read with any tool. */
     private static final long SMALL_BYTES = 1 << 15;
 
+    private static final Pattern TORCH = Pattern.compile("(?i)\\.(bin|pth?|ckpt)$");
     private static final int SAMPLE_BYTES = 1 << 18;
     private static final double WORTH = 0.9;
 
@@ -95,6 +97,8 @@ final class PackPlan {
                     List.of(new Run(size, ElementType.BYTES, same.source(), same.offset())));
         } else if (path.toString().endsWith(".safetensors") && size > 0) {
             safetensors(file, path, source);
+        } else if (TORCH.matcher(path.toString()).find() && size > SMALL_BYTES) {
+            torch(file, path, source);
         } else {
             opaque(file);
         }
@@ -109,7 +113,7 @@ final class PackPlan {
     private void safetensors(SourceFile file, Path path, int source) throws IOException {
         List<TensorRange> tensors;
         try {
-            tensors = Base.tensors(path);
+            tensors = TensorRange.ofSafetensors(path);
         } catch (FormatException e) {
             warnings.add(e.getMessage() + "; packed as plain bytes");
             opaque(file);
@@ -118,22 +122,56 @@ final class PackPlan {
         var runs = new RunBuilder();
         long at = 0;
         for (TensorRange tensor : tensors) {
-            if (at == 0) {
-                runs.add(Run.of(tensor.offset(), ElementType.BYTES));
-            }
-            long bytes = tensor.info().bytes();
-            Place place = reference(file, tensor, new Place(source, tensor.offset()));
-            if (place != null) {
-                refer(place);
-            }
-            runs.add(
-                    place == null
-                            ? Run.of(bytes, tensor.type())
-                            : new Run(bytes, tensor.type(), place.source(), place.offset()));
-            at = tensor.offset() + bytes;
+            runs.add(Run.of(tensor.offset() - at, ElementType.BYTES));
+            runs.add(run(file, tensor, source));
+            at = tensor.end();
         }
         runs.add(Run.of(file.bytes().byteSize() - at, ElementType.BYTES));
         plan(file, Storage.CODED, runs.runs());
+    }
+
+    /**
+     * Large tensors as in safetensors, so that both formats of a model share them; the rest
+     * guessed.
+     */
+    private void torch(SourceFile file, Path path, int source) throws IOException {
+        List<TensorRange> tensors;
+        try {
+            tensors = TensorRange.ofPickle(path, References.LEAST_BYTES);
+        } catch (FormatException e) {
+            tensors = List.of(); // the name alone says little
+        }
+        if (tensors.isEmpty()) {
+            opaque(file);
+            return;
+        }
+        var runs = new RunBuilder();
+        long at = 0;
+        for (TensorRange tensor : tensors) {
+            between(file, at, tensor.offset(), runs);
+            runs.add(run(file, tensor, source));
+            at = tensor.end();
+        }
+        between(file, at, file.bytes().byteSize(), runs);
+        plan(file, Storage.CODED, runs.runs());
+    }
+
+    private static void between(SourceFile file, long from, long to, RunBuilder runs) {
+        if (to - from < SMALL_BYTES) {
+            runs.add(Run.of(to - from, ElementType.BYTES));
+        } else {
+            GuessTypes.runs(file.bytes().asSlice(from, to - from)).forEach(runs::add);
+        }
+    }
+
+    private Run run(SourceFile file, TensorRange tensor, int source) {
+        long bytes = tensor.info().bytes();
+        Place place = reference(file, tensor, new Place(source, tensor.offset()));
+        if (place == null) {
+            return Run.of(bytes, tensor.type());
+        }
+        refer(place);
+        return new Run(bytes, tensor.type(), place.source(), place.offset());
     }
 
     private @Nullable Place reference(SourceFile file, TensorRange tensor, Place here) {

@@ -1,7 +1,15 @@
 package graft.convert.archive;
 
 import graft.formats.archive.ElementType;
+import graft.formats.pickle.PickleReader;
+import graft.formats.safetensors.SafetensorsReader;
 import graft.formats.tensor.TensorInfo;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 
 /**
  * A tensor in a file.
@@ -10,6 +18,46 @@ import graft.formats.tensor.TensorInfo;
  * @param offset of its first byte in the file
  */
 record TensorRange(TensorInfo info, long offset) {
+    /** All tensors of a safetensors file, which leave no gaps. */
+    static List<TensorRange> ofSafetensors(Path file) throws IOException {
+        try (var reader = SafetensorsReader.open(file)) {
+            List<TensorRange> tensors = new ArrayList<>();
+            for (TensorInfo info : reader.tensors()) {
+                tensors.add(new TensorRange(info, reader.fileOffset(info.name())));
+            }
+            return tensors;
+        }
+    }
+
+    /**
+     * Tensors of a file by {@code torch.save} in the order of their bytes, of {@code least} bytes
+     * at least: those that lie in it as a whole and share nothing with one before.
+     */
+    static List<TensorRange> ofPickle(Path file, long least) throws IOException {
+        List<TensorRange> tensors = new ArrayList<>();
+        try (var reader = PickleReader.open(file)) {
+            for (TensorInfo info : reader.tensors()) {
+                if (info.bytes() >= least) {
+                    reader.fileOffset(info.name())
+                            .ifPresent(offset -> tensors.add(new TensorRange(info, offset)));
+                }
+            }
+        }
+        tensors.sort(Comparator.comparingLong(TensorRange::offset));
+        List<TensorRange> apart = new ArrayList<>();
+        for (TensorRange tensor : tensors) {
+            if (apart.isEmpty() || apart.getLast().end() <= tensor.offset()) {
+                apart.add(tensor);
+            }
+        }
+        return apart;
+    }
+
+    /** The byte behind its last one. */
+    long end() {
+        return offset + info.bytes();
+    }
+
     /** Under which other models' tensors are compared with it. */
     String key() {
         return info.dtype() + " " + info.shape() + " " + info.name();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import graft.convert.ConversionException;
 import graft.convert.testing.Checkpoints;
+import graft.convert.testing.Python;
 import graft.formats.archive.ArchiveFile;
 import graft.formats.archive.ArchiveReader;
 import graft.formats.archive.Manifest;
@@ -102,6 +103,26 @@ class PackFilesTest {
             Archives.unpack(archive, folder.resolve("out"), beside, false);
             assertSame(tuned, folder.resolve("out"));
         }
+    }
+
+    /** A repository that has its weights in both formats. */
+    @Test
+    void torchFilesShareTensorsWithSafetensors() throws Exception {
+        Path source = Files.createDirectory(folder.resolve("both"));
+        Path model =
+                Files.copy(TUNED.resolve("model.safetensors"), source.resolve("a.safetensors"));
+        Python.with("torch", "safetensors")
+                .run(
+                        "save_pickled.py",
+                        model.toString(),
+                        List.of(source.resolve("pytorch_model.bin").toString()));
+        Path archive = folder.resolve("both.tar");
+        var result = Archives.pack(archive, 2, Optional.empty(), source);
+        ArchiveFile bin = result.manifest().files().getLast();
+        assertThat(bin.path()).isEqualTo("both/pytorch_model.bin");
+        assertThat(bin.stored()).isLessThan(bin.bytes() / 5);
+        Archives.unpack(archive, folder.resolve("out"), Optional.empty(), false);
+        assertSame(source, folder.resolve("out/both"));
     }
 
     private static Path tied(Path file, float[] values) throws IOException {

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.SequencedMap;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -50,6 +51,7 @@ public final class PickleReader implements TensorFile {
 
     private final String name;
     private final Arena arena;
+    private final MemorySegment file;
     private final Contents contents;
     private final SequencedMap<String, Value.Tensor> views;
     private final Map<String, MemorySegment> storages;
@@ -60,12 +62,14 @@ public final class PickleReader implements TensorFile {
     private PickleReader(
             String name,
             Arena arena,
+            MemorySegment file,
             Contents contents,
             SequencedMap<String, Value.Tensor> views,
             Map<String, MemorySegment> storages,
             List<String> warnings) {
         this.name = name;
         this.arena = arena;
+        this.file = file;
         this.contents = contents;
         this.views = views;
         this.storages = storages;
@@ -124,7 +128,7 @@ public final class PickleReader implements TensorFile {
             }
             unfolded += elements * view.dtype().bytes();
         }
-        return new PickleReader(name, arena, contents, views, storages, warnings);
+        return new PickleReader(name, arena, file, contents, views, storages, warnings);
     }
 
     private static Contents contents(String name, MemorySegment file) throws FormatException {
@@ -189,8 +193,7 @@ public final class PickleReader implements TensorFile {
         }
         DType type = view.dtype();
         long bytes = view.shape().elements() * type.bytes();
-        boolean swap = contents.order() == ByteOrder.BIG_ENDIAN && type.bytes() > 1;
-        if (view.isContiguous() && !swap) {
+        if (isInPlace(view)) {
             return storage.asSlice(bytes == 0 ? 0 : view.first() * type.bytes(), bytes);
         }
         var known = copies.get(tensor);
@@ -200,6 +203,19 @@ public final class PickleReader implements TensorFile {
             copies.put(tensor, new WeakReference<>(copy));
         }
         return copy;
+    }
+
+    private boolean isInPlace(Value.Tensor view) {
+        boolean swap = contents.order() == ByteOrder.BIG_ENDIAN && view.dtype().bytes() > 1;
+        return view.isContiguous() && !swap;
+    }
+
+    /** Where the tensor's first byte lies in the file; empty if {@link #bytes} is a copy. */
+    public OptionalLong fileOffset(String tensor) {
+        Value.Tensor view = views.get(tensor);
+        return view != null && !isInPlace(view)
+                ? OptionalLong.empty()
+                : OptionalLong.of(bytes(tensor).address() - file.address());
     }
 
     private MemorySegment gather(Value.Tensor view, MemorySegment storage, long bytes) {
