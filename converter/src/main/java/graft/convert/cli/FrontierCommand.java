@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 
 @Command(
@@ -66,7 +67,22 @@ final class FrontierCommand implements Callable<Integer> {
         if (plot != null) {
             Files.writeString(plot, FrontierPlot.svg(points));
         }
-        printer.document(Json.object(Map.of("settings", points.size(), "far", far)));
+        Map<String, Object> document = new TreeMap<>();
+        document.put("far", far);
+        document.put("settings", points.stream().map(FrontierCommand::row).toList());
+        printer.document(Json.object(document));
         return far == 0 ? ExitCodes.DONE : ExitCodes.CHECK_FAILED;
+    }
+
+    private static Map<String, Object> row(Frontier.Point point) {
+        Map<String, Object> row = new TreeMap<>();
+        row.put("label", point.label());
+        row.put("correct", point.correct());
+        row.put("expected", point.expected());
+        row.put("rows", point.rows());
+        row.put("bytes", point.bytes());
+        row.put("ratio", point.ratio());
+        row.put("worst", point.worst());
+        return row;
     }
 }

@@ -1,6 +1,7 @@
 package graft.convert.job;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 
 import graft.convert.merge.MergeMethod;
 import graft.convert.merge.MergeOptions;
@@ -21,7 +22,7 @@ import java.util.Optional;
  * @param kind what is drawn in one colour
  * @param merge θ*; empty for θ₀
  * @param sparsify the residual; empty for none
- * @param tasks the row's own scores per task
+ * @param tasks the row's own scores per task; missing where Graft codes values otherwise
  */
 record ReferenceRow(
         String label,
@@ -112,10 +113,20 @@ record ReferenceRow(
         String kind = scope + " " + row.path("values").asText();
         String extra =
                 overrides.isEmpty() ? "" : pool.isEmpty() ? ", 1-D whole" : ", no embeddings";
-        return of(row, merge, "%s m %s%s".formatted(kind, m, extra), kind, options);
+        return of(row, merge, "%s m %s%s".formatted(kind, m, extra), kind, options)
+                .map(found -> coding.get().isReferences() ? found : found.withoutScores());
+    }
+
+    private ReferenceRow withoutScores() {
+        return new ReferenceRow(label, kind, merge, sparsify, MissingNode.getInstance());
     }
 
     private record Coding(Values values, Gain gain) {
+        /** The reference's int4 has one range per tensor, Graft's one per group of entries. */
+        boolean isReferences() {
+            return values != Values.int4;
+        }
+
         static Optional<Coding> of(String word) {
             return Optional.ofNullable(
                     switch (word) {
