@@ -4,6 +4,7 @@ import graft.formats.checkpoint.Checkpoint;
 import graft.formats.delta.DeltaHeader;
 import graft.formats.delta.DeltaReader;
 import graft.formats.delta.SparseTensor;
+import graft.formats.onnx.OnnxAdapter;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.tensor.TensorInfo;
@@ -35,6 +36,9 @@ public final class InspectModel {
         }
         if (PeftAdapter.isAt(path)) {
             return InspectAdapter.run(path, source);
+        }
+        if (OnnxAdapter.isAt(path)) {
+            return slots(path, source);
         }
         return path.toString().endsWith(".onnx") ? graph(path, source) : checkpoint(path, source);
     }
@@ -96,6 +100,21 @@ public final class InspectModel {
                     Files.size(path),
                     model.tensors(),
                     facts,
+                    List.of());
+        }
+    }
+
+    private static Inspection slots(Path path, String source) throws IOException {
+        try (var adapter = OnnxAdapter.open(path)) {
+            long data = adapter.tensors().stream().mapToLong(TensorInfo::bytes).sum();
+            return new Inspection(
+                    source,
+                    Inspection.Kind.SLOTS,
+                    List.of(path.getFileName().toString()),
+                    Files.size(path),
+                    Files.size(path) - data,
+                    adapter.tensors(),
+                    Map.of(),
                     List.of());
         }
     }

@@ -34,7 +34,8 @@ public record Inspection(
         CHECKPOINT("checkpoint"),
         ADAPTER("adapter"),
         DELTA("sparse delta"),
-        GRAPH("ONNX graph");
+        GRAPH("ONNX graph"),
+        SLOTS("adapter for the slots of an ONNX graph");
 
         private final String words;
 
