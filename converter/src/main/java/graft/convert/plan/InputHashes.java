@@ -68,7 +68,8 @@ public final class InputHashes implements AutoCloseable {
         try {
             return future.get();
         } catch (ExecutionException e) {
-            throw e.getCause() instanceof IOException cause ? cause : new IOException(e);
+            Throwable cause = e.getCause();
+            throw Workers.rethrow(cause == null ? e : cause);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted");

@@ -113,7 +113,8 @@ public final class Workers implements AutoCloseable {
         return known == null || known instanceof CancellationException ? next : known;
     }
 
-    private static IOException rethrow(Throwable cause) throws IOException {
+    /** What another thread failed with: returned or thrown as what it is. */
+    static IOException rethrow(Throwable cause) {
         return switch (cause) {
             case IOException e -> e;
             case RuntimeException e -> throw e;
