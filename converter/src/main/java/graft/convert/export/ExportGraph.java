@@ -35,7 +35,7 @@ public final class ExportGraph {
 
     private final OnnxModel graph;
     private final GraphBinding binding;
-    private final Optional<DType> storage;
+    private final Storage storage;
     private final Map<String, SharedTensor> base = new TreeMap<>();
     private final Map<String, ExportPlan.Target> baseChanges = new TreeMap<>();
     private final Map<String, ExportPlan.Bias> baseBiases = new TreeMap<>();
@@ -57,7 +57,7 @@ public final class ExportGraph {
     public ExportGraph(OnnxModel graph, TensorSource checkpoint, Optional<DType> storage)
             throws IOException {
         this.graph = graph;
-        this.storage = storage;
+        this.storage = new Storage(storage);
         this.binding = GraphBinding.bind(graph, checkpoint);
         if (storage.equals(Optional.of(DType.BF16))) {
             requireOpset(LOWEST_BF16_OPSET, "storing bfloat16", "--dtype float16 or float32");
@@ -160,9 +160,9 @@ public final class ExportGraph {
                                     ? data.get().find(info, bytes, binding.held(info.name()), arena)
                                     : Optional.empty();
                     if (found.isEmpty()) {
-                        TensorInfo stored = stored(info);
-                        MemorySegment cast = cast(info, bytes, stored, arena);
-                        found = Optional.of(SharedTensor.straight(out.add(stored, cast)));
+                        MemorySegment cast = storage.bytes(info, bytes, arena);
+                        TensorProto tensor = out.add(storage.stored(info), cast);
+                        found = Optional.of(SharedTensor.straight(tensor));
                     }
                     base.put(info.name(), found.get());
                 }
@@ -294,24 +294,24 @@ public final class ExportGraph {
 
     /** Gaps and values of a target whose changes are all scatters. */
     SparseInitializer.Coded coded(ExportPlan.Target target, Arena arena) throws IOException {
-        TensorInfo stored = stored(target.before());
-        MemorySegment under = baseBytes(target.before().name(), arena);
-        return new SparseInitializer(target, stored.dtype(), arena)
-                .coded(cast(target.before(), under, stored, arena));
+        TensorInfo before = target.before();
+        MemorySegment under = baseBytes(before.name(), arena);
+        return new SparseInitializer(target, storage.stored(before).dtype(), arena)
+                .coded(storage.bytes(before, under, arena));
     }
 
     /** Computes a target from the shared base and its {@link #coded} gaps and values. */
     void addScatter(GraphEditor editor, ExportPlan.Target target) {
         String name = target.after().name();
         String before = target.before().name();
-        TensorInfo stored = stored(target.before());
+        TensorInfo stored = storage.stored(target.before());
         boolean cast = stored.dtype() != target.before().dtype();
         String flat = "graft/flat/" + before;
         shared(before).addFlat(editor, flat, ExternalDataWriter.typeNumber(stored.dtype()));
-        String output = cast ? "graft/stored/" + name : name;
+        String output = cast ? Storage.name(name) : name;
         SparseInitializer.addNodes(editor, name, stored.shape(), flat, output);
         if (cast) {
-            castStored(editor, name, target.before().dtype());
+            Storage.widen(editor, name, typeNumber(before));
         }
         target.uses().forEach(use -> editor.rewire(use, name));
     }
@@ -326,7 +326,7 @@ public final class ExportGraph {
     /** Whether a target is smaller as gaps and values than whole. */
     boolean isSparse(ExportPlan.Target target) {
         SharedTensor shared = base.get(target.before().name());
-        TensorInfo stored = stored(target.before());
+        TensorInfo stored = storage.stored(target.before());
         return shared != null
                 && shared.isExternal()
                 && !target.isReshaped()
@@ -347,10 +347,6 @@ public final class ExportGraph {
         return ExternalDataWriter.typeNumber(graph.find(initializer).orElseThrow().dtype());
     }
 
-    private static TensorProto renamed(TensorProto tensor, String name) {
-        return tensor.toBuilder().setName(name).build();
-    }
-
     private void store(
             GraphEditor editor,
             ExternalDataWriter out,
@@ -358,23 +354,19 @@ public final class ExportGraph {
             MemorySegment bytes,
             Arena arena)
             throws IOException {
-        TensorInfo stored = stored(info);
-        putStored(editor, info.name(), out.add(stored, cast(info, bytes, stored, arena)));
+        MemorySegment cast = storage.bytes(info, bytes, arena);
+        putStored(editor, info.name(), out.add(storage.stored(info), cast));
     }
 
     private void putStored(GraphEditor editor, String name, TensorProto tensor) {
         DType type = graph.find(name).map(TensorInfo::dtype).orElse(DType.F32);
-        boolean same = tensor.getDataType() == ExternalDataWriter.typeNumber(type);
-        if (same || storage.isEmpty()) {
+        int number = ExternalDataWriter.typeNumber(type);
+        if (tensor.getDataType() == number || storage.type().isEmpty()) {
             editor.put(tensor);
         } else {
-            editor.put(renamed(tensor, "graft/stored/" + name));
-            castStored(editor, name, type);
+            editor.put(tensor.toBuilder().setName(Storage.name(name)).build());
+            Storage.widen(editor, name, number);
         }
-    }
-
-    private static void castStored(GraphEditor editor, String name, DType type) {
-        editor.cast("graft/stored/" + name, name, ExternalDataWriter.typeNumber(type));
     }
 
     /** Whether graphs compute an initializer from what the shared base holds of it. */
@@ -383,41 +375,23 @@ public final class ExportGraph {
         return shared != null && shared.isComputed(typeNumber(info.name()));
     }
 
-    /** Whether an initializer is stored in another type: vectors and scalars stay as they are. */
-    boolean isNarrowed(TensorInfo info) {
-        return storage.isPresent()
-                && info.dtype() == DType.F32
-                && storage.get() != DType.F32
-                && info.shape().rank() >= 2;
-    }
-
     /** A target as graphs store it: by another name if it is narrowed. */
     TensorInfo storedAfter(ExportPlan.Target target) {
         TensorInfo after = target.after();
-        return isNarrowed(target.before())
+        return storage.isNarrowed(after)
                 ? new TensorInfo(
-                        "graft/stored/" + after.name(), stored(after).dtype(), after.shape())
+                        Storage.name(after.name()), storage.stored(after).dtype(), after.shape())
                 : after;
     }
 
     /** The bytes of {@link #storedAfter}. */
     MemorySegment storedBytes(ExportPlan.Target target, Arena arena) throws IOException {
         MemorySegment bytes = Materialised.of(target, under(target, arena), arena);
-        return cast(target.after(), bytes, storedAfter(target), arena);
+        return storage.bytes(target.after(), bytes, arena);
     }
 
-    TensorInfo stored(TensorInfo info) {
-        return isNarrowed(info)
-                ? new TensorInfo(info.name(), storage.orElseThrow(), info.shape())
-                : info;
-    }
-
-    private static MemorySegment cast(
-            TensorInfo info, MemorySegment bytes, TensorInfo stored, Arena arena)
-            throws IOException {
-        return stored.dtype() == info.dtype()
-                ? bytes
-                : Materialised.cast(info, bytes, stored.dtype(), arena);
+    Storage storage() {
+        return storage;
     }
 
     /** For a caller that needs nothing written: where each change would go. */

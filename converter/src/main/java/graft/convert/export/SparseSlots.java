@@ -83,7 +83,7 @@ final class SparseSlots {
                 SparseInitializer.valueName(name),
                 Shape.of(TensorValues.rows(info)),
                 TensorValues.columns(info),
-                export.stored(info).dtype(),
+                export.storage().stored(info).dtype(),
                 Slot.ANY_RANK);
     }
 

@@ -43,7 +43,7 @@ final class WholeSlots {
         if (target.isCopy() && target.isReshaped()) {
             throw SlotGraph.noPlace(tensor, "the graph keeps it together with others");
         }
-        if (!export.isNarrowed(before) && export.isComputed(before)) {
+        if (!export.storage().isNarrowed(before) && export.isComputed(before)) {
             throw SlotGraph.noPlace(
                     tensor, "the checkpoint stores it in another type or layout than the graph");
         }
