@@ -1,44 +1,29 @@
 package graft.convert.export;
 
 import graft.convert.ConversionException;
-import graft.convert.ledger.Ledger;
-import graft.convert.plan.Inputs;
-import graft.formats.onnx.OnnxAdapter;
 import graft.formats.peft.PeftAdapter;
 import graft.formats.tensor.DType;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 
 /**
  * Adapters for a graph with slots: one that is made here, or one that another tool made. Used once.
  */
-final class SlotExport implements SlotFiles {
-    private final ExportRequest request;
-    private final ExportBases bases;
-    private final List<ExportTask> tasks;
-    private final Path folder;
-    private final List<Map<String, Object>> results = new ArrayList<>();
-    private final List<Ledger.Input> inputs = new ArrayList<>();
-    private final Map<ExportTask, Set<String>> absent = new LinkedHashMap<>();
+final class SlotExport extends SlotFiles {
     private boolean freeWeights;
 
     SlotExport(ExportRequest request, ExportBases bases, List<ExportTask> tasks, Path folder) {
-        this.request = request;
-        this.bases = bases;
-        this.tasks = tasks;
-        this.folder = folder;
+        super(request, bases, tasks, folder);
     }
 
     @Override
-    public void run() throws IOException {
+    void run() throws IOException {
         Map<ExportTask, PeftAdapter> adapters = new LinkedHashMap<>();
         try {
             for (ExportTask task : tasks) {
@@ -77,48 +62,20 @@ final class SlotExport implements SlotFiles {
         for (var entry : adapters.entrySet()) {
             ExportTask task = entry.getKey();
             PeftAdapter adapter = entry.getValue();
-            Path file = file(task);
             long bytes;
             if (made.isPresent()) {
-                bytes = made.get().writeAdapter(bases.base(task), adapter, file);
-                absent.put(task, made.get().absent(bases.base(task), adapter));
+                bytes = made.get().writeAdapter(bases.base(task), adapter, adapter(task));
+                leftOut(task, made.get().absent(bases.base(task), adapter));
             } else {
                 var out = new SlotAdapter(existing.orElseThrow());
                 out.addModules(adapter, Set.of());
                 out.refuseHeads(adapter);
-                bytes = out.write(file);
+                bytes = out.write(adapter(task));
             }
-            inputs.addAll(Inputs.of("model", task.source(), adapter.files()));
-            Map<String, Object> result = new TreeMap<>();
-            result.put("task", task.name());
-            result.put("adapter", file.getFileName().toString());
-            result.put(
-                    "graph",
-                    made.isPresent() ? GRAPH : bases.graph().file().getFileName().toString());
-            result.put("bytes", bytes);
-            result.put("modules", adapter.modules().size());
-            results.add(result);
-            request.progress().advance(1);
+            read(task, adapter.files());
+            String graph = made.isPresent() ? GRAPH : bases.graph().file().getFileName().toString();
+            wrote(task, graph, bytes, Map.of("modules", adapter.modules().size()));
         }
-    }
-
-    private Path file(ExportTask task) {
-        return folder.resolve(task.name() + OnnxAdapter.SUFFIX);
-    }
-
-    @Override
-    public List<Map<String, Object>> results() {
-        return results;
-    }
-
-    @Override
-    public List<Ledger.Input> inputs() {
-        return inputs;
-    }
-
-    @Override
-    public Map<ExportTask, Set<String>> absent() {
-        return absent;
     }
 
     /**
@@ -127,8 +84,7 @@ final class SlotExport implements SlotFiles {
      * them by other kernels: then the empty graph agrees to float32 rounding.
      */
     @Override
-    public void gates(
-            Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
+    void gates(Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
             throws IOException {
         if (bases.slots().isPresent()) {
             Path graph = bases.graph().file();
@@ -160,6 +116,7 @@ final class SlotExport implements SlotFiles {
             Path reference,
             GraphGate.Expect expect,
             Map<String, Integer> sizes) {
-        return new GraphGate(task.name(), graph, Optional.of(file(task)), reference, expect, sizes);
+        return new GraphGate(
+                task.name(), graph, Optional.of(adapter(task)), reference, expect, sizes);
     }
 }

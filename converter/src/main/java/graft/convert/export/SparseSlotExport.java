@@ -1,42 +1,25 @@
 package graft.convert.export;
 
 import graft.convert.ConversionException;
-import graft.convert.ledger.Ledger;
-import graft.convert.plan.Inputs;
 import graft.formats.delta.DeltaReader;
-import graft.formats.onnx.OnnxAdapter;
 import graft.formats.tensor.DType;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeMap;
 
 /** Sparse deltas for the slots of one graph. Used once. */
-final class SparseSlotExport implements SlotFiles {
-    private final ExportRequest request;
-    private final ExportBases bases;
-    private final List<ExportTask> tasks;
-    private final Path folder;
-    private final List<Map<String, Object>> results = new ArrayList<>();
-    private final List<Ledger.Input> inputs = new ArrayList<>();
-    private final Map<ExportTask, Set<String>> absent = new LinkedHashMap<>();
-
+final class SparseSlotExport extends SlotFiles {
     SparseSlotExport(
             ExportRequest request, ExportBases bases, List<ExportTask> tasks, Path folder) {
-        this.request = request;
-        this.bases = bases;
-        this.tasks = tasks;
-        this.folder = folder;
+        super(request, bases, tasks, folder);
     }
 
     @Override
-    public void run() throws IOException {
+    void run() throws IOException {
         for (ExportTask task : tasks) {
             if (!DeltaReader.isAt(task.path())) {
                 throw new ConversionException.BaseMismatch(
@@ -71,47 +54,20 @@ final class SparseSlotExport implements SlotFiles {
             ExportTask task = entry.getKey();
             entry.getValue().requireChanges(task.source(), bases.base(task).name());
             ExportPlan plan = bases.export().plan(entry.getValue().changes());
-            inputs.addAll(Inputs.of("model", task.source(), entry.getValue().files()));
+            read(task, entry.getValue().files());
             slots.prepare(plan);
             plans.put(task, plan);
-            absent.put(task, plan.absent());
+            leftOut(task, plan.absent());
         }
         slots.writeGraph(folder.resolve(GRAPH));
         for (var entry : plans.entrySet()) {
             ExportTask task = entry.getKey();
             ExportPlan plan = entry.getValue();
-            Path file = file(task);
-            long bytes = slots.writeAdapter(plan, file);
+            long bytes = slots.writeAdapter(plan, adapter(task));
             int scattered = slots.scattered(plan);
-            Map<String, Object> result = new TreeMap<>();
-            result.put("task", task.name());
-            result.put("adapter", file.getFileName().toString());
-            result.put("graph", GRAPH);
-            result.put("bytes", bytes);
-            result.put("replaced", plan.targets().size() - scattered);
-            result.put("scattered", scattered);
-            results.add(result);
-            request.progress().advance(1);
+            int replaced = plan.targets().size() - scattered;
+            wrote(task, GRAPH, bytes, Map.of("replaced", replaced, "scattered", scattered));
         }
-    }
-
-    private Path file(ExportTask task) {
-        return folder.resolve(task.name() + OnnxAdapter.SUFFIX);
-    }
-
-    @Override
-    public List<Map<String, Object>> results() {
-        return results;
-    }
-
-    @Override
-    public List<Ledger.Input> inputs() {
-        return inputs;
-    }
-
-    @Override
-    public Map<ExportTask, Set<String>> absent() {
-        return absent;
     }
 
     /**
@@ -119,8 +75,7 @@ final class SparseSlotExport implements SlotFiles {
      * shows where the graph computes in float32.
      */
     @Override
-    public void gates(
-            Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
+    void gates(Path scratch, Map<String, Integer> sizes, Dense denseBase, List<GraphGate> gates)
             throws IOException {
         Path graph = folder.resolve(GRAPH);
         Path base = denseBase.get();
@@ -131,7 +86,7 @@ final class SparseSlotExport implements SlotFiles {
                         ? List.of(GraphGate.Expect.ROUGHLY)
                         : List.of(GraphGate.Expect.WEIGHTS, GraphGate.Expect.CLOSE);
         for (ExportTask task : tasks) {
-            Optional<Path> adapter = Optional.of(file(task));
+            Optional<Path> adapter = Optional.of(adapter(task));
             try (var model = OpenModel.open(task.path(), bases.base(task))) {
                 Path dense = bases.export().merged(task.name(), model.changes(), scratch).graph();
                 for (GraphGate.Expect expect : same) {

@@ -25,16 +25,11 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
-import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
 /** Four adapters of the trained family, cut to four ranks, from one session. */
 class GraftSessionTest {
@@ -90,28 +85,6 @@ class GraftSessionTest {
                                 Progress.NONE));
     }
 
-    private static Map<String, OnnxTensor> inputs(GraftSession session, int rows, int width)
-            throws Exception {
-        Map<String, OnnxTensor> inputs = new HashMap<>();
-        for (String name : session.session(TASKS.getFirst()).getInputNames()) {
-            long[][] values = new long[rows][width];
-            for (int i = 0; i < rows; i++) {
-                for (int j = 0; j < width; j++) {
-                    values[i][j] = name.contains("mask") ? (j < width - i ? 1 : 0) : (i + j) % 2;
-                }
-            }
-            inputs.put(name, OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), values));
-        }
-        return inputs;
-    }
-
-    private static float[][] run(GraftSession session, String task, Map<String, OnnxTensor> inputs)
-            throws Exception {
-        try (var result = session.run(task, inputs)) {
-            return (float[][]) result.get(0).getValue();
-        }
-    }
-
     @Test
     void eightThreadsRunFourRanksOfOneSessionAsTheirMergedGraphs() throws Exception {
         for (int i = 0; i < RANKS.length; i++) {
@@ -120,49 +93,10 @@ class GraftSessionTest {
         }
         var settings = SessionSettings.DEFAULT.withThreads(1);
         try (var slots = GraftSession.open(folder.resolve("slots"), settings);
-                var merged = GraftSession.open(folder.resolve("merged"), settings);
-                var pool = Executors.newFixedThreadPool(8)) {
+                var merged = GraftSession.open(folder.resolve("merged"), settings)) {
             assertThat(slots.tasks()).isEqualTo(TASKS);
-            assertThat(merged.tasks()).isEqualTo(TASKS);
-            List<Map<String, OnnxTensor>> shapes =
-                    List.of(inputs(slots, 1, 7), inputs(slots, 3, 12), inputs(slots, 8, 32));
-            Map<String, List<float[][]>> expected = new HashMap<>();
-            for (String task : TASKS) {
-                List<float[][]> outputs = new ArrayList<>();
-                for (Map<String, OnnxTensor> inputs : shapes) {
-                    outputs.add(run(merged, task, inputs));
-                }
-                expected.put(task, outputs);
-            }
-            assertDifferent(expected);
-            var start = new CountDownLatch(1);
-            List<Future<Integer>> futures = new ArrayList<>();
-            for (int thread = 0; thread < 8; thread++) {
-                int first = thread;
-                futures.add(
-                        pool.submit(() -> {
-                            start.await();
-                            int runs = 0;
-                            for (int i = 0; i < 60; i++) { // neighbours run other tasks and shapes
-                                String task = TASKS.get((first + i) % TASKS.size());
-                                int shape = (first + i / 4) % shapes.size();
-                                assertClose(
-                                        task,
-                                        run(slots, task, shapes.get(shape)),
-                                        Objects.requireNonNull(expected.get(task)).get(shape));
-                                runs++;
-                            }
-                            return runs;
-                        }));
-            }
-            start.countDown();
-            int runs = 0;
-            for (Future<Integer> future : futures) {
-                runs += future.get();
-            }
-            assertThat(runs).isEqualTo(480);
-            assertThat(slots.session(TASKS.get(0))).isSameAs(slots.session(TASKS.get(3)));
-            shapes.forEach(inputs -> inputs.values().forEach(OnnxTensor::close));
+            var shapes = List.of(new int[] {1, 7}, new int[] {3, 12}, new int[] {8, 32});
+            EightThreads.compare(slots, merged, shapes, TOLERANCE);
         }
     }
 
@@ -173,29 +107,6 @@ class GraftSessionTest {
                     .filter(info -> info.name().endsWith("lora_A.weight"))
                     .map(info -> info.shape().extent(1))
                     .toList();
-        }
-    }
-
-    private static void assertDifferent(Map<String, List<float[][]>> expected) {
-        assertThat(
-                        expected.values().stream()
-                                .map(outputs -> Arrays.deepToString(outputs.getLast()))
-                                .distinct())
-                .hasSize(TASKS.size());
-    }
-
-    private static void assertClose(String task, float[][] found, float[][] right) {
-        float largest = 0;
-        for (float[] row : right) {
-            for (float value : row) {
-                largest = Math.max(largest, Math.abs(value));
-            }
-        }
-        assertThat(found).as(task).hasDimensions(right.length, right[0].length);
-        for (int row = 0; row < right.length; row++) {
-            assertThat(found[row])
-                    .as(task)
-                    .containsExactly(right[row], within(TOLERANCE * largest));
         }
     }
 
@@ -217,8 +128,9 @@ class GraftSessionTest {
             }
             for (int round = 0; round < 2; round++) {
                 for (String task : List.of("fft-pos", "fft-spam")) {
-                    assertThat(run(packed, task, inputs)[0])
-                            .containsExactly(run(plain, task, inputs)[0], within(1e-5f));
+                    assertThat(EightThreads.run(packed, task, inputs)[0])
+                            .containsExactly(
+                                    EightThreads.run(plain, task, inputs)[0], within(1e-5f));
                 }
             }
             inputs.values().forEach(OnnxTensor::close);
@@ -258,9 +170,9 @@ class GraftSessionTest {
     static final class OneTask {
         public static void main(String[] arguments) throws Exception {
             try (var session = GraftSession.open(Path.of(arguments[0]))) {
-                Map<String, OnnxTensor> inputs = inputs(session, 2, 5);
+                Map<String, OnnxTensor> inputs = EightThreads.inputs(session, 2, 5);
                 for (String task : session.tasks()) {
-                    run(session, task, inputs);
+                    EightThreads.run(session, task, inputs);
                 }
                 System.out.println("logits of " + session.tasks());
             }

@@ -2,10 +2,6 @@ package graft.convert.export;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.within;
-
-import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
 
 import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
@@ -30,14 +26,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.Callable;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
 /** Sparse deltas of the trained family, heads of several sizes included, from one session. */
 class SparseSlotsTest {
@@ -174,67 +166,10 @@ class SparseSlotsTest {
 
     private void compare(SessionSettings settings, float tolerance) throws Exception {
         try (var slots = GraftSession.open(folder.resolve("slots"), settings);
-                var merged = GraftSession.open(folder.resolve("merged"), settings);
-                var pool = Executors.newFixedThreadPool(8)) {
+                var merged = GraftSession.open(folder.resolve("merged"), settings)) {
             assertThat(slots.tasks()).isEqualTo(TASKS);
-            List<Map<String, OnnxTensor>> shapes =
-                    List.of(inputs(slots, 1, 7), inputs(slots, 4, 12));
-            Map<String, List<float[][]>> expected = new HashMap<>();
-            for (String task : TASKS) {
-                List<float[][]> outputs = new ArrayList<>();
-                for (Map<String, OnnxTensor> inputs : shapes) {
-                    outputs.add(run(merged, task, inputs));
-                }
-                expected.put(task, outputs);
-            }
-            List<Callable<Integer>> threads = new ArrayList<>();
-            for (int thread = 0; thread < 8; thread++) {
-                int first = thread;
-                threads.add(() -> {
-                    for (int i = 0; i < 40; i++) {
-                        String task = TASKS.get((first + i) % TASKS.size());
-                        int shape = (first + i / 4) % shapes.size();
-                        float[][] found = run(slots, task, shapes.get(shape));
-                        float[][] right = Objects.requireNonNull(expected.get(task)).get(shape);
-                        assertThat(found).as(task).hasDimensions(right.length, right[0].length);
-                        for (int row = 0; row < right.length; row++) {
-                            assertThat(found[row])
-                                    .as(task)
-                                    .containsExactly(right[row], within(tolerance));
-                        }
-                    }
-                    return 40;
-                });
-            }
-            int runs = 0;
-            for (Future<Integer> done : pool.invokeAll(threads)) {
-                runs += done.get();
-            }
-            assertThat(runs).isEqualTo(320);
-            assertThat(slots.session("pos")).isSameAs(slots.session("spam"));
-            shapes.forEach(inputs -> inputs.values().forEach(OnnxTensor::close));
-        }
-    }
-
-    private static Map<String, OnnxTensor> inputs(GraftSession session, int rows, int width)
-            throws Exception {
-        Map<String, OnnxTensor> inputs = new HashMap<>();
-        for (String name : session.session("pos").getInputNames()) {
-            long[][] values = new long[rows][width];
-            for (int i = 0; i < rows; i++) {
-                for (int j = 0; j < width; j++) {
-                    values[i][j] = name.contains("mask") ? (j < width - i ? 1 : 0) : (i + j) % 2;
-                }
-            }
-            inputs.put(name, OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), values));
-        }
-        return inputs;
-    }
-
-    private static float[][] run(GraftSession session, String task, Map<String, OnnxTensor> inputs)
-            throws Exception {
-        try (var result = session.run(task, inputs)) {
-            return (float[][]) result.get(0).getValue();
+            var shapes = List.of(new int[] {1, 7}, new int[] {4, 12});
+            EightThreads.compare(slots, merged, shapes, tolerance);
         }
     }
 
