@@ -82,7 +82,7 @@ class InterruptionTest {
 
     private static void assertNothingGoesOn() {
         assertThat(Thread.getAllStackTraces().keySet())
-                .extracting(Thread::getName)
-                .doesNotContain("hub");
+                .filteredOn(thread -> thread.getName().equals("hub"))
+                .isEmpty(); // test classes of this module run one after another
     }
 }

@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.Semaphore;
 
 /**
  * As many buffers as requests may run: whoever has one may ask the network. Outside the heap and
@@ -14,10 +15,17 @@ final class Buffers {
     static final int BYTES = 1 << 20;
     private static final int PAGE = 4096;
 
+    /**
+     * For every worker that joins the first one of a file. Above as many as there are buffers they
+     * would only wait, a thread each for every segment of every file.
+     */
+    final Semaphore joining;
+
     private final BlockingQueue<ByteBuffer> free;
     private int unmade;
 
     Buffers(int count) {
+        this.joining = new Semaphore(count);
         this.free = new ArrayBlockingQueue<>(count);
         this.unmade = count;
     }

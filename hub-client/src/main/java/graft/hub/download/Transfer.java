@@ -47,11 +47,14 @@ final class Transfer {
     private BlobHash hash;
     private volatile boolean rangesIgnored;
 
-    /** Open once a range was served, or nobody asks for one any more. */
-    private final CountDownLatch ranges = new CountDownLatch(1);
+    /** Of this run: open once a range was served, or nobody asks for one any more. */
+    private volatile CountDownLatch ranges = new CountDownLatch(1);
 
-    /** One for each segment of which a share is there. */
-    private final Semaphore turns = new Semaphore(0);
+    /** Of this run: one for each segment of which a share is there. */
+    private volatile Semaphore turns = new Semaphore(0);
+
+    /** What an earlier run left without a gap; while that is hashed, nobody waits for the hash. */
+    private volatile long found;
 
     /** How far a body from the start has come; only what is beyond it is progress. */
     private long furthest;
@@ -110,21 +113,31 @@ final class Transfer {
      */
     private void inParallel() throws IOException {
         var next = new AtomicInteger();
+        var probed = new CountDownLatch(1);
+        ranges = probed;
+        turns = new Semaphore(0);
+        found = partial.contiguous();
         Tasks tasks = wire.tasks();
-        tasks.fork(this::hashBehind); // what an earlier run left
         tasks.fork(() -> {
             try {
                 work(next);
             } finally {
-                ranges.countDown();
+                probed.countDown();
             }
         });
+        tasks.fork(this::hashBehind); // what an earlier run left
         try {
-            ranges.await();
             int workers = Math.min(options.maxWorkers(), partial.segments());
-            for (int i = 1; i < workers && next.get() < partial.segments(); i++) {
+            while (workers > 1 && isForMore(next, tasks)) {
+                if (!probed.await(JOIN_MILLIS, TimeUnit.MILLISECONDS)) {
+                    continue;
+                }
                 turns.tryAcquire(JOIN_MILLIS, TimeUnit.MILLISECONDS);
-                tasks.fork(() -> work(next));
+                if (isForMore(next, tasks)
+                        && buffers.joining.tryAcquire(JOIN_MILLIS, TimeUnit.MILLISECONDS)) {
+                    help(tasks, next);
+                    workers--;
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt(); // join hands it on
@@ -132,12 +145,33 @@ final class Transfer {
         tasks.join();
     }
 
+    private boolean isForMore(AtomicInteger next, Tasks tasks) {
+        return next.get() < partial.segments() && !rangesIgnored && !tasks.haveFailed();
+    }
+
+    /** Starts one more worker, which gives its permit back. */
+    private void help(Tasks tasks, AtomicInteger next) {
+        boolean started =
+                tasks.fork(() -> {
+                    try {
+                        work(next);
+                    } finally {
+                        buffers.joining.release();
+                    }
+                });
+        if (!started) {
+            buffers.joining.release();
+        }
+    }
+
     private void work(AtomicInteger next) throws IOException {
         for (int i = next.getAndIncrement();
                 i < partial.segments() && !rangesIgnored;
                 i = next.getAndIncrement()) {
-            segment(i);
-            hashBehind();
+            if (partial.done(i) < partial.segmentLength(i)) {
+                segment(i);
+                hashBehind();
+            }
         }
     }
 
@@ -363,11 +397,13 @@ final class Transfer {
     }
 
     /**
-     * Whoever comes by when nobody else does it. When it is far behind, what is short is the
-     * processor, not the network: then whoever comes by waits, or fetching would leave it no time.
+     * Whoever comes by when nobody else does it. When it is far behind what is fetched, what is
+     * short is the processor, not the network: then whoever comes by waits, or fetching would leave
+     * it no time.
      */
     private void hashBehind() throws IOException {
-        if (partial.contiguous() - hash.hashed() > 2 * partial.segmentLength(0)) {
+        long hashed = hash.hashed();
+        if (hashed >= found && partial.contiguous() - hashed > 2 * partial.segmentLength(0)) {
             hashing.lock();
         } else if (!hashing.tryLock()) {
             return;

@@ -4,7 +4,9 @@ import okhttp3.Call;
 import okhttp3.EventListener;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -14,12 +16,14 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 final class Calls extends EventListener {
     private final Map<Call, Thread> threads = new ConcurrentHashMap<>();
+    private final Set<Tasks> running = ConcurrentHashMap.newKeySet();
+    private volatile boolean closed;
 
     @Override
     public void callStart(Call call) {
         threads.put(call, Thread.currentThread());
-        if (Thread.currentThread().isInterrupted()) {
-            call.cancel(); // interrupt() came before the call was known
+        if (closed || Thread.currentThread().isInterrupted()) {
+            call.cancel(); // that came before the call was known
         }
     }
 
@@ -43,8 +47,30 @@ final class Calls extends EventListener {
         });
     }
 
-    /** Ends all calls, whoever waits for them. */
-    void cancelAll() {
+    /** Tasks that {@link #close} ends. */
+    void begin(Tasks tasks) {
+        running.add(tasks);
+        if (closed) {
+            tasks.fail(closed());
+        }
+    }
+
+    void end(Tasks tasks) {
+        running.remove(tasks);
+    }
+
+    /** Ends all calls and all waiting, whoever it is. */
+    void close() {
+        closed = true;
+        running.forEach(tasks -> tasks.fail(closed()));
         threads.keySet().forEach(Call::cancel);
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    static InterruptedIOException closed() {
+        return new InterruptedIOException("the client was closed");
     }
 }

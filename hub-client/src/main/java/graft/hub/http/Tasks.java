@@ -33,16 +33,33 @@ public final class Tasks {
     private final Calls calls;
     private final List<Thread> threads = new ArrayList<>();
     private @Nullable Throwable failure;
+    private boolean interrupted; // of the thread that joins, and for it alone
 
     Tasks(Calls calls) {
         this.calls = calls;
+        calls.begin(this);
     }
 
-    /** Starts a task; does nothing if another one has failed already. */
-    public synchronized void fork(Task task) {
+    /**
+     * Starts a task, unless another one has failed already.
+     *
+     * @return whether it was started
+     */
+    public synchronized boolean fork(Task task) {
         if (failure == null) {
-            threads.add(Thread.ofPlatform().daemon().name("hub").start(() -> attempt(task)));
+            try {
+                threads.add(Thread.ofPlatform().daemon().name("hub").start(() -> attempt(task)));
+                return true;
+            } catch (OutOfMemoryError e) { // no thread to be had: those that run must end first
+                fail(e);
+            }
         }
+        return false;
+    }
+
+    /** Whether one has failed: nothing more is started. */
+    public synchronized boolean haveFailed() {
+        return failure != null;
     }
 
     private void attempt(Task task) {
@@ -53,7 +70,7 @@ public final class Tasks {
         }
     }
 
-    private synchronized void fail(Throwable e) {
+    synchronized void fail(Throwable e) {
         if (failure == null) {
             failure = e;
             threads.forEach(calls::interrupt);
@@ -74,6 +91,7 @@ public final class Tasks {
             }
             await(next);
         }
+        calls.end(this);
         rethrow();
     }
 
@@ -110,8 +128,6 @@ public final class Tasks {
             }
         }
     }
-
-    private boolean interrupted;
 
     private synchronized void rethrow() throws IOException {
         if (interrupted) {

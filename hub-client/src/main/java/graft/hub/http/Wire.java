@@ -14,7 +14,6 @@ import okhttp3.Request;
 import okhttp3.Response;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -37,7 +36,6 @@ public final class Wire implements AutoCloseable {
     private final OkHttpClient bodies;
     private final OkHttpClient slow;
     private final Calls calls = new Calls();
-    private volatile boolean closed;
     private final Set<String> warned = ConcurrentHashMap.newKeySet();
 
     public Wire(HubOptions options, HubListener listener, Pacer pacer) {
@@ -118,14 +116,20 @@ public final class Wire implements AutoCloseable {
         Response described = null;
         for (int hop = 0; hop <= Redirect.MAX_HOPS; hop++) {
             Response response = execute(ask, url);
-            warnings(response);
-            if (!Redirect.isOne(response) || stopsAt(ask, response)) {
-                return new Answer(ask, response, described, texts);
-            }
-            try (response) {
+            boolean last = false;
+            try {
+                warnings(response);
+                last = !Redirect.isOne(response) || stopsAt(ask, response);
+                if (last) {
+                    return new Answer(ask, response, described, texts);
+                }
                 url = Redirect.target(response, ask);
                 if (described == null && response.header("X-Linked-Etag") != null) {
                     described = response;
+                }
+            } finally {
+                if (!last) {
+                    response.close();
                 }
             }
         }
@@ -134,15 +138,15 @@ public final class Wire implements AutoCloseable {
 
     private Response execute(Ask ask, HttpUrl url) throws IOException {
         try {
-            if (!closed) {
+            if (!calls.isClosed()) {
                 return client(ask).newCall(request(ask, url)).execute();
             }
         } catch (IOException e) {
-            if (!closed) {
+            if (!calls.isClosed()) {
                 throw e;
             }
         }
-        throw new InterruptedIOException("the client was closed");
+        throw Calls.closed();
     }
 
     private boolean stopsAt(Ask ask, Response response) throws HubException {
@@ -191,8 +195,7 @@ public final class Wire implements AutoCloseable {
 
     @Override
     public void close() {
-        closed = true;
-        calls.cancelAll();
+        calls.close();
         answers.connectionPool().evictAll();
     }
 }
