@@ -7,8 +7,8 @@ package graft.formats.archive;
 final class BitWriter {
     static final int SLACK_BYTES = 8;
 
-    /** Bits that can be put at once. */
-    static final int MOST = 57;
+    /** Bits that can be put at once: up to seven are pending, and a long never fills up. */
+    static final int MOST = 56;
 
     private final byte[] out;
     private int at;
