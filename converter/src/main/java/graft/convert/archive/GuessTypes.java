@@ -8,10 +8,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
- * Finds floats in files whose format is not looked at: pickled checkpoints, external data of ONNX,
- * graphs, GGUF. A wrong guess costs bytes, never correctness. Looks into the middle of every 128
- * KiB: where floats are, exponents at the right place and distance repeat far more than any byte
- * does.
+ * Finds floats in bytes whose format is not looked at: external data of ONNX, graphs, GGUF, and
+ * what lies between the large tensors of a pickled checkpoint. A wrong guess costs bytes, never
+ * correctness. Looks into the middle of every 128 KiB: where floats are, exponents at the right
+ * place and distance repeat far more than any byte does.
  */
 final class GuessTypes {
     private static final int CHUNK_BYTES = 1 << 17;
