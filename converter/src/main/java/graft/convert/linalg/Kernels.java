@@ -1,5 +1,10 @@
 package graft.convert.linalg;
 
+import org.jspecify.annotations.Nullable;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+
 /** Chooses the kernel of a run. */
 public final class Kernels {
     /** What {@code --kernel} accepts. */
@@ -12,6 +17,9 @@ public final class Kernels {
         ejml
     }
 
+    /** OpenBLAS on its way: a class that fails to load tells only the first who asks why. */
+    private static volatile @Nullable CompletableFuture<Kernel> loading;
+
     private Kernels() {}
 
     /**
@@ -20,10 +28,10 @@ public final class Kernels {
     public static Kernel select(Choice choice) {
         return switch (choice) {
             case ejml -> new EjmlKernel();
-            case openblas -> openBlas();
+            case openblas -> loaded();
             case auto -> {
                 try {
-                    yield openBlas();
+                    yield loaded();
                 } catch (UnsatisfiedLinkError e) {
                     yield new EjmlKernel();
                 }
@@ -36,16 +44,25 @@ public final class Kernels {
      * takes a tenth of a second. What goes wrong is told by {@code select}.
      */
     public static void preload() {
-        Thread.ofPlatform()
-                .daemon()
-                .name("graft-preload")
-                .start(() -> {
-                    try {
-                        select(Choice.auto);
-                    } catch (LinkageError e) {
-                        // whoever needs it will meet it again
-                    }
-                });
+        loading =
+                CompletableFuture.supplyAsync(
+                        Kernels::openBlas,
+                        task -> Thread.ofPlatform().daemon().name("graft-preload").start(task));
+    }
+
+    private static Kernel loaded() {
+        CompletableFuture<Kernel> begun = loading;
+        if (begun == null) {
+            return openBlas();
+        }
+        try {
+            return begun.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof UnsatisfiedLinkError error) {
+                throw error;
+            }
+            throw e;
+        }
     }
 
     private static Kernel openBlas() {

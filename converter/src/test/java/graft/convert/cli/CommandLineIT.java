@@ -79,6 +79,20 @@ class CommandLineIT {
     }
 
     @Test
+    void missingOpenBlasIsNotThereButIsSaidWhyAndEjmlTakesOver() throws Exception {
+        var options = "-Dorg.bytedeco.javacpp.platform=nowhere-x86";
+        var graft = new GraftProcess(folder, Map.of("GRAFT_JAVA_OPTS", options));
+        Path adapter = GraftProcess.testdata("families/mini/lora-pos");
+        var forced =
+                graft.run("reduce", adapter, "--rank", "4", "--kernel", "openblas", "-o", "out");
+        assertThat(forced.code()).isEqualTo(69);
+        assertThat(forced.err())
+                .contains("OpenBLAS does not load here: no jniopenblas")
+                .doesNotContain("Could not initialize class");
+        assertThat(graft.run("reduce", adapter, "--rank", "4", "-o", "out").code()).isZero();
+    }
+
+    @Test
     void helpTopicsExist() throws Exception {
         for (String topic : new String[] {"exit-codes", "environment", "formats", "reduce"}) {
             var result = new GraftProcess(folder).run("help", topic);
