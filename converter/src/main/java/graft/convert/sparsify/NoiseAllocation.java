@@ -84,17 +84,18 @@ final class NoiseAllocation {
     }
 
     private List<Chosen> cheapest(double price) {
-        List<Chosen> chosen = new ArrayList<>();
-        for (List<Chosen> choices : candidates) {
-            Chosen best = choices.getFirst();
-            for (Chosen choice : choices) {
-                if (choice.bytes() + price * choice.harm() < best.bytes() + price * best.harm()) {
-                    best = choice;
-                }
+        return candidates.stream().map(choices -> cheapest(choices, price)).toList();
+    }
+
+    /** The first of the cheapest for one tensor. */
+    static Chosen cheapest(List<Chosen> choices, double price) {
+        Chosen best = choices.getFirst();
+        for (Chosen choice : choices) {
+            if (choice.bytes() + price * choice.harm() < best.bytes() + price * best.harm()) {
+                best = choice;
             }
-            chosen.add(best);
         }
-        return chosen;
+        return best;
     }
 
     private static double vectorShare(List<Estimator> model) {
@@ -149,7 +150,7 @@ final class NoiseAllocation {
      * Those that can be the cheapest at some price, of hundreds: corners of the hull of bytes over
      * harm, and what rounding might take for one. In their order, which decides between equals.
      */
-    private static List<Chosen> outer(List<Chosen> choices) {
+    static List<Chosen> outer(List<Chosen> choices) {
         List<Chosen> sorted = new ArrayList<>(choices);
         sorted.sort(Comparator.comparingDouble(Chosen::harm).thenComparing(Chosen::bytes));
         List<Chosen> hull = new ArrayList<>();
