@@ -126,9 +126,7 @@ final class GateRunner {
             if (i >= lines.size()) {
                 throw new ConversionException.CheckFailed(
                         "%s: %s".formatted(gate.task(), howItEnded(code, out, err)),
-                        code == NOT_ACCEPTED
-                                ? "this is a bug of Graft or of ONNX Runtime; please report it, or use --no-verify"
-                                : "the graph may be beyond this ONNX Runtime; try another mode, or --no-verify");
+                        remedy(code, out));
             }
             JsonNode found = JSON.readTree(lines.get(i));
             var outcome =
@@ -152,6 +150,16 @@ final class GateRunner {
             results.add(result);
         }
         return results;
+    }
+
+    /** Never to skip the check after a crash: the graph would take its user's process down, too. */
+    static String remedy(int code, String out) {
+        if (code == NOT_ACCEPTED) {
+            return "this is a bug of Graft or of ONNX Runtime; please report it, or use --no-verify";
+        }
+        return SIGNAL.matcher(out).find() || code > 128
+                ? "this ONNX Runtime cannot run the graph, here or elsewhere; try another --mode or --dtype"
+                : "the graph may be beyond this ONNX Runtime; try another mode, or --no-verify";
     }
 
     private static String howItEnded(int code, String out, String err) {
