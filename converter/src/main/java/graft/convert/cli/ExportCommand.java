@@ -179,6 +179,16 @@ final class ExportCommand implements Callable<Integer> {
                     "--slot-dtype float16: ONNX Runtime 1.23 to 1.29 crashes on such slots",
                     "use bfloat16 or float32");
         }
+        if (mode == Mode.sparseSlots && slotType != DType.F32) {
+            throw new UsageException(
+                    "--slot-dtype is for factors of adapters, --mode sparse-slots has values",
+                    "use --dtype bfloat16: values are stored as the matrices are");
+        }
+        if (mode == Mode.sparseSlots && profile != SlotNames.peft) {
+            throw new UsageException(
+                    "--profile names factors of adapters, --mode sparse-slots has values",
+                    "leave it out");
+        }
         if (data == Data.safetensors && (mode == Mode.merged || mode == Mode.peft)) {
             throw new UsageException(
                     "--data safetensors, but --mode %s shares no base".formatted(mode),

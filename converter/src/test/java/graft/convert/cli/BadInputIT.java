@@ -125,6 +125,8 @@ class BadInputIT {
             {"reduce", "nowhere", "--rank", "4", "--energy", "0.5", "-o", "out"},
             {"reduce", "nowhere", "-o", "out"},
             {"reduce", "nowhere", "--rank", "4"},
+            {"export", "nowhere", "--mode", "sparse-slots", "--slot-dtype", "bf16", "-o", "out"},
+            {"export", "nowhere", "--mode", "sparse-slots", "--profile", "genai", "-o", "out"},
         };
         for (String[] command : commands) {
             var result = new GraftProcess(folder).run((Object[]) command);
