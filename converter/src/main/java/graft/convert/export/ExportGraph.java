@@ -329,10 +329,15 @@ public final class ExportGraph {
         TensorInfo stored = storage.stored(target.before());
         return shared != null
                 && shared.isExternal()
-                && !target.isReshaped()
-                && target.placed().stream()
-                        .allMatch(p -> p.change() instanceof TensorChange.Scatter)
+                && isScattered(target)
                 && SparseInitializer.bytes(target, stored.dtype()) < stored.bytes();
+    }
+
+    /** Whether all that changes in a target are entries of what is there. */
+    static boolean isScattered(ExportPlan.Target target) {
+        return !target.isReshaped()
+                && target.placed().stream()
+                        .allMatch(p -> p.change() instanceof TensorChange.Scatter);
     }
 
     private SharedTensor shared(String initializer) {

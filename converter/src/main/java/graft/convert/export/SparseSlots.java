@@ -47,7 +47,9 @@ final class SparseSlots {
             throw SlotGraph.noPlace(bias.change().info().name(), "the graph adds no bias there");
         }
         for (ExportPlan.Target target : plan.targets().values()) {
-            if (export.isSparse(target)) {
+            // of float16 no input may be whole, so small tensors are scattered as well
+            boolean half = export.storedAfter(target).dtype() == DType.F16;
+            if (half ? ExportGraph.isScattered(target) : export.isSparse(target)) {
                 sparse.put(target.after().name(), target);
             } else {
                 wholes.add(target);

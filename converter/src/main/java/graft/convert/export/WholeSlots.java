@@ -48,11 +48,13 @@ final class WholeSlots {
                     tensor, "the checkpoint stores it in another type or layout than the graph");
         }
         TensorInfo stored = export.storedAfter(target);
-        if (stored.dtype() == DType.F16 && before.dtype() == DType.F32) {
+        if (stored.dtype() == DType.F16) {
             throw new ConversionException.BaseMismatch(
-                    "no slot of float16 for %s: ONNX Runtime 1.23 to 1.29 crashes on those"
+                    "no slot of float16 for %s, replaced whole: ONNX Runtime 1.23 to 1.29 crashes on those"
                             .formatted(FileSpot.quote(tensor)),
-                    "use --dtype bfloat16 or float32");
+                    before.dtype() == DType.F16
+                            ? "give a graph of float32, or use --mode shared or merged"
+                            : "use --dtype bfloat16 or float32");
         }
         String input = stored.name();
         slots.put(target.after().name(), Slot.whole(tensor, input, stored.dtype()));
