@@ -85,6 +85,12 @@ final class ExportBases implements AutoCloseable {
                 return; // made with slots: adapters fit by the names of its inputs
             }
         }
+        if (request.mode() == ExportRequest.Mode.sparseSlots
+                && graph.metadata().containsKey(SlotTable.METADATA)) {
+            throw new ConversionException.BaseMismatch(
+                    graph.name() + " came with slots, and sparse slots are made anew",
+                    "give the graph that it was made from, with all deltas");
+        }
         var bound = new ExportGraph(graph, graphBase, request.form().storage());
         bound.binding().requireSameBase(graph.name(), graphBase.name());
         export = Optional.of(bound);

@@ -73,6 +73,13 @@ public final class ExportGraph {
         }
     }
 
+    /**
+     * @throws ConversionException.BaseMismatch if the graph's opset lacks nodes that scatter
+     */
+    void requireScattering() throws ConversionException {
+        requireOpset(LOWEST_OPSET, "scattering", "--mode merged");
+    }
+
     /** Which initializer holds which tensor. */
     public GraphBinding binding() {
         return binding;
@@ -189,7 +196,7 @@ public final class ExportGraph {
         if (base.isEmpty()) {
             throw new IllegalStateException("no shared base yet");
         }
-        requireOpset(LOWEST_OPSET, "scattering", "--mode merged");
+        requireScattering();
         ExportPlan plan = ExportPlan.of(graph, binding, changes);
         GraphEditor editor = overBase();
         Path data = folder.resolve(task + ".delta.data");

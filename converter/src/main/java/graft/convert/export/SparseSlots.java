@@ -30,8 +30,10 @@ final class SparseSlots {
 
     /**
      * @param export whose shared base is written
+     * @throws ConversionException.BaseMismatch if the graph's opset lacks nodes that scatter
      */
-    SparseSlots(ExportGraph export) {
+    SparseSlots(ExportGraph export) throws ConversionException {
+        export.requireScattering();
         this.export = export;
         this.editor = export.overBase();
         this.wholes = new WholeSlots(export, editor);

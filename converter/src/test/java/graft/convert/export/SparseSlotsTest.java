@@ -11,6 +11,8 @@ import graft.convert.sparsify.SparsifyOptions;
 import graft.convert.sparsify.SparsifyRequest;
 import graft.formats.onnx.OnnxAdapter;
 import graft.formats.onnx.OnnxModel;
+import graft.formats.onnx.proto.ModelProto;
+import graft.formats.onnx.proto.OperatorSetIdProto;
 import graft.formats.tensor.DType;
 import graft.runtime.GraftSession;
 import graft.runtime.SessionSettings;
@@ -68,6 +70,17 @@ class SparseSlotsTest {
             @Nullable DType storage,
             String out)
             throws IOException {
+        Path graph = FAMILY.resolve("onnx/theta0-nounsense-" + exporter + ".onnx");
+        return export(sources, mode, graph, storage, out);
+    }
+
+    private Ledger export(
+            List<Path> sources,
+            ExportRequest.Mode mode,
+            Path graph,
+            @Nullable DType storage,
+            String out)
+            throws IOException {
         return new ExportModels()
                 .run(
                         new ExportRequest(
@@ -76,9 +89,7 @@ class SparseSlotsTest {
                                                 new ExportRequest.Named(
                                                         path, path.getFileName().toString()))
                                         .toList(),
-                                Optional.of(
-                                        FAMILY.resolve(
-                                                "onnx/theta0-nounsense-" + exporter + ".onnx")),
+                                Optional.of(graph),
                                 Optional.empty(),
                                 Optional.of(
                                         new ExportRequest.Named(FAMILY.resolve("base"), "base")),
@@ -200,6 +211,34 @@ class SparseSlotsTest {
                                 "out"))
                 .isInstanceOf(ConversionException.BaseMismatch.class)
                 .hasMessageContaining("no slot of float16");
+    }
+
+    @Test
+    void graphThatCameWithSlotsIsRefusedAsSuch() throws IOException {
+        Path pos = delta("pos");
+        export(List.of(pos), ExportRequest.Mode.sparseSlots, "first");
+        Path made = folder.resolve("first/slots.onnx");
+        assertThatThrownBy(() ->
+                        export(List.of(pos), ExportRequest.Mode.sparseSlots, made, null, "second"))
+                .isInstanceOf(ConversionException.BaseMismatch.class)
+                .hasMessageContaining("came with slots");
+    }
+
+    /** ScatterElements came with opset 11. */
+    @Test
+    void graphOfAnOpsetThatCannotScatterIsRefused() throws IOException {
+        Path pos = delta("pos");
+        Path file = FAMILY.resolve("onnx/theta0-nounsense-torchscript.onnx");
+        ModelProto.Builder old;
+        try (var graph = OnnxModel.open(file)) {
+            old = graph.proto().toBuilder();
+        }
+        old.clearOpsetImport().addOpsetImport(OperatorSetIdProto.newBuilder().setVersion(10));
+        Path graph = Files.write(folder.resolve("old.onnx"), old.build().toByteArray());
+        assertThatThrownBy(() ->
+                        export(List.of(pos), ExportRequest.Mode.sparseSlots, graph, null, "out"))
+                .isInstanceOf(ConversionException.BaseMismatch.class)
+                .hasMessageContaining("has opset 10, scattering needs 11");
     }
 
     @Test
