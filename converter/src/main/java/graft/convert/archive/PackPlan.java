@@ -91,10 +91,7 @@ final class PackPlan {
         Place same = near(references.equal(file.bytes(), new Place(source, 0)));
         if (same != null) {
             refer(same);
-            plan(
-                    file,
-                    Storage.CODED,
-                    List.of(new Run(size, ElementType.BYTES, same.source(), same.offset())));
+            plan(file, Storage.CODED, copy(size, same));
         } else if (path.toString().endsWith(".safetensors") && size > 0) {
             safetensors(file, path, source);
         } else if (TORCH.matcher(path.toString()).find() && size > SMALL_BYTES) {
@@ -108,6 +105,21 @@ final class PackPlan {
         files.add(file);
         depths.add(longest);
         planned.add(new ArchiveWriter.Planned(file.path(), file.bytes().byteSize(), storage, runs));
+    }
+
+    /** A copy is cut as its original is: each of its blocks refers to one. */
+    private List<Run> copy(long size, Place same) {
+        ArchiveWriter.Planned original = planned.get(same.source() - base.bytes().size());
+        if (original.bytes() != size) { // a tensor of that file
+            return List.of(new Run(size, ElementType.BYTES, same.source(), same.offset()));
+        }
+        List<Run> runs = new ArrayList<>();
+        long at = 0;
+        for (Run run : original.runs()) {
+            runs.add(new Run(run.bytes(), run.type(), same.source(), at));
+            at += run.bytes();
+        }
+        return runs;
     }
 
     private void safetensors(SourceFile file, Path path, int source) throws IOException {

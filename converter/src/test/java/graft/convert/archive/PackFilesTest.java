@@ -72,11 +72,22 @@ class PackFilesTest {
         for (ArchiveFile file : result.manifest().files()) {
             if (file.path().startsWith("copy/") && file.bytes() >= References.LEAST_BYTES) {
                 assertThat(file.stored()).as(file.path()).isZero();
+                // cut alike, so that no block of a copy refers to many
+                assertThat(original(result, file).blocks().size())
+                        .as(file.path())
+                        .isEqualTo(file.blocks().size());
             }
         }
         Archives.unpack(archive, folder.resolve("out"), Optional.empty(), false, "copy/**");
         assertSame(copy, folder.resolve("out/copy"));
         assertThat(folder.resolve("out/base")).doesNotExist();
+    }
+
+    private static ArchiveFile original(PackFiles.Result result, ArchiveFile copy) {
+        return result.manifest().files().stream()
+                .filter(file -> file.sha256().equals(copy.sha256()))
+                .findFirst()
+                .orElseThrow();
     }
 
     /** A head that is the embedding; beside a base, the embedding refers to that of the base. */

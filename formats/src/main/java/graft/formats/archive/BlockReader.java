@@ -10,17 +10,27 @@ import java.util.List;
 
 /** Restores blocks of an open archive. Holds buffers of some megabytes; one instance per thread. */
 public final class BlockReader implements AutoCloseable {
+    private static final int NONE = -1;
+
     private final ArchiveReader archive;
     private final Manifest manifest;
     private final List<MemorySegment> bases;
     private final BlockDecoder decoder = new BlockDecoder();
     private final List<Buffers> buffers = new ArrayList<>();
 
+    /** Bytes that may still be restored for the block that was asked for. */
+    private long left;
+
     /** What one link of a chain of references needs. */
     private static final class Buffers {
         final byte[] stored = new byte[ArchiveLayout.MAX_STORED_BYTES + BitWriter.SLACK_BYTES];
         final byte[] reference = new byte[ArchiveLayout.BLOCK_BYTES];
         final byte[] whole = new byte[ArchiveLayout.BLOCK_BYTES];
+
+        /** The block that {@link #whole} holds, and the file it is of. */
+        int block = NONE;
+
+        int file;
     }
 
     BlockReader(ArchiveReader archive, List<MemorySegment> bases) {
@@ -56,11 +66,20 @@ public final class BlockReader implements AutoCloseable {
     }
 
     private int read(int file, int block, byte[] into, int depth) throws IOException {
+        if (depth == 0) {
+            left = Manifest.MAX_REACH_BYTES;
+            // or it would depend on what was read before whether a block is refused
+            buffers.forEach(each -> each.block = NONE);
+        }
         ArchiveFile entry = manifest.files().get(file);
         BlockIndex index = archive.index(file);
         BlockCodec codec = entry.blocks().codec(block);
         Run run = entry.runs().get(index.run(block));
         int length = index.length(block);
+        left -= length + Manifest.BLOCK_REACH_BYTES;
+        if (left < 0) {
+            throw archive.problem(file, block, "is one of too many that one block refers to");
+        }
         byte @Nullable [] reference = null;
         if (codec.needsReference() && run.source() != Run.NONE) {
             if (depth == Manifest.MAX_DEPTH) {
@@ -100,14 +119,19 @@ public final class BlockReader implements AutoCloseable {
     private void read(int file, long offset, byte[] into, int length, int depth)
             throws IOException {
         BlockIndex index = archive.index(file);
-        byte[] whole = buffers(depth).whole;
+        Buffers own = buffers(depth);
         int done = 0;
         while (done < length) {
             int block = index.find(offset + done);
-            int bytes = read(file, block, whole, depth);
+            if (own.block != block || own.file != file) {
+                own.block = NONE; // until it is whole
+                read(file, block, own.whole, depth);
+                own.block = block;
+                own.file = file;
+            }
             int skip = (int) (offset + done - index.offset(block));
-            int count = Math.min(bytes - skip, length - done);
-            System.arraycopy(whole, skip, into, done, count);
+            int count = Math.min(index.length(block) - skip, length - done);
+            System.arraycopy(own.whole, skip, into, done, count);
             done += count;
         }
     }

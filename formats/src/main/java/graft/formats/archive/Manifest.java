@@ -30,6 +30,15 @@ public record Manifest(
     public static final int MAX_DEPTH = 4;
 
     /**
+     * Most bytes that are restored for one block, through references, each block counted with
+     * {@link #BLOCK_REACH_BYTES} more. Chains that fan out at every link would cost without end.
+     */
+    static final long MAX_REACH_BYTES = 1L << 30;
+
+    /** What restoring a block costs beyond its bytes: filling its tables. */
+    static final int BLOCK_REACH_BYTES = 1 << 12;
+
+    /**
      * A file outside the archive.
      *
      * @param name what its model was called when the archive was made
