@@ -22,6 +22,12 @@ public final class BlockEncoder implements AutoCloseable {
     /** More zeros than this may be runs, which only a dictionary coder shortens. */
     private static final double MANY_ZEROS = 0.1;
 
+    /** A value this common should cost less than the whole bit that its code word has. */
+    private static final double COMMON = 0.5;
+
+    /** So few bits an element are a handful of different numbers, and may repeat as a whole. */
+    private static final int FEW_BITS = 3;
+
     /** On planes of numbers higher levels are slower and hardly smaller: only entropy counts. */
     private static final int PLANES_LEVEL = 1;
 
@@ -59,7 +65,7 @@ public final class BlockEncoder implements AutoCloseable {
      * @param raw its bytes, whole elements
      * @param length how many
      * @param reference as many bytes of the same type, or null
-     * @param level zstd's, for bytes that are no numbers
+     * @param level zstd's, for bytes that are no numbers, or few different ones
      */
     public BlockCodec encode(
             byte[] raw, int length, ElementType type, byte @Nullable [] reference, int level) {
@@ -67,12 +73,14 @@ public final class BlockEncoder implements AutoCloseable {
             this.length = 0;
             return BlockCodec.SAME;
         }
-        BlockCodec codec =
-                type.isFloat()
-                        ? floats(raw, length, type, reference)
-                        : type == ElementType.BYTES
-                                ? bytes(raw, length, level)
-                                : planes(raw, length, type, Integer.MAX_VALUE);
+        BlockCodec codec;
+        if (type.isFloat()) {
+            codec = floats(raw, length, type, reference, level);
+        } else if (type == ElementType.BYTES) {
+            codec = bytes(raw, length, level);
+        } else {
+            codec = planes(raw, length, type);
+        }
         if (codec != BlockCodec.RAW && this.length < WORTH * length) {
             return codec;
         }
@@ -103,7 +111,7 @@ public final class BlockEncoder implements AutoCloseable {
     }
 
     private BlockCodec floats(
-            byte[] raw, int length, ElementType type, byte @Nullable [] reference) {
+            byte[] raw, int length, ElementType type, byte @Nullable [] reference, int level) {
         int count = length / type.bytes();
         long distance =
                 reference == null ? Long.MAX_VALUE : delta.analyse(raw, reference, count, type);
@@ -123,23 +131,31 @@ public final class BlockEncoder implements AutoCloseable {
             this.length = plain.encode(raw, count, type, out);
             codec = BlockCodec.FLOATS;
         }
-        return plain.shareOfZeros(count) > MANY_ZEROS
-                        && planes(raw, length, type, this.length) == BlockCodec.PLANES
-                ? BlockCodec.PLANES
-                : codec;
+        boolean few =
+                plain.largestShare(count) > COMMON || 8L * this.length < (long) FEW_BITS * count;
+        if (few || plain.shareOfZeros(count) > MANY_ZEROS) {
+            split(raw, length, type.bytes(), planes);
+            codec = frame(planes, length, PLANES_LEVEL) ? BlockCodec.PLANES : codec;
+        }
+        return few && frame(raw, length, level) ? BlockCodec.ZSTD : codec;
     }
 
-    /** Planes if they take less than {@code most} bytes; what was coded is kept otherwise. */
-    private BlockCodec planes(byte[] raw, int length, ElementType type, int most) {
+    private BlockCodec planes(byte[] raw, int length, ElementType type) {
         split(raw, length, type.bytes(), planes);
-        zstd.setLevel(PLANES_LEVEL);
-        int bytes = zstd.compressByteArray(other, 0, other.length, planes, 0, length);
-        if (bytes >= most) {
-            return BlockCodec.RAW;
+        bytes(planes, length, PLANES_LEVEL);
+        return BlockCodec.PLANES;
+    }
+
+    /** One zstd frame if that is shorter than what was coded, which is kept otherwise. */
+    private boolean frame(byte[] from, int length, int level) {
+        zstd.setLevel(level);
+        int bytes = zstd.compressByteArray(other, 0, other.length, from, 0, length);
+        if (bytes >= this.length) {
+            return false;
         }
         System.arraycopy(other, 0, out, 0, bytes);
         this.length = bytes;
-        return BlockCodec.PLANES;
+        return true;
     }
 
     static void split(byte[] raw, int length, int width, byte[] planes) {

@@ -75,11 +75,24 @@ final class PlainFloats {
 
     /** Share of elements that are ±0; after {@link #analyse}. */
     double shareOfZeros(int count) {
-        long zero = 0;
-        for (int t = 0; t < contexts.tables() && values[0] == 0; t++) {
-            zero += contexts.counts()[t << 8];
+        return values[0] == 0 ? share(0, count) : 0;
+    }
+
+    /** Share of elements that have the commonest value; after {@link #analyse}. */
+    double largestShare(int count) {
+        double largest = 0;
+        for (int i = 0; i < valueCount; i++) {
+            largest = Math.max(largest, share(i, count));
         }
-        return (double) zero / Math.max(1, count);
+        return largest;
+    }
+
+    private double share(int symbol, int count) {
+        long sum = 0;
+        for (int t = 0; t < contexts.tables(); t++) {
+            sum += contexts.counts()[t << 8 | symbol];
+        }
+        return (double) sum / Math.max(1, count);
     }
 
     /** Values, classes, zero bits, counts of values by class; returns the bits left as they are. */

@@ -2,10 +2,13 @@ package graft.formats.archive;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.github.luben.zstd.Zstd;
+
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 import java.util.Arrays;
@@ -109,6 +112,26 @@ class BlockCodecTest {
         assertThat(roundTrip(ElementType.F32, wide, null)).isEqualTo(BlockCodec.FLOATS);
         // numbers below half precision's smallest exponent have one value more in float32
         assertThat(encoder.length()).isLessThan(narrow + narrow / 100);
+    }
+
+    /** Masks and scales: few numbers, one of them far more common than the others. */
+    @ParameterizedTest
+    @CsvSource({"F32,1,0.5", "BF16,1,0.5", "F16,1,0.3137", "BF16,0.3137,-7.77"})
+    void fewNumbersCostNoMoreThanZstdMakesOfThem(ElementType type, float often, float seldom)
+            throws CorruptBlockException {
+        var random = new Random(8);
+        byte[] raw = new byte[ArchiveLayout.BLOCK_BYTES];
+        for (int i = 0; i < raw.length; i += type.bytes()) {
+            float value = random.nextInt(100) < 97 ? often : seldom;
+            int bits = Float.floatToRawIntBits(value);
+            switch (type) {
+                case F32 -> LittleEndian.putI32(raw, i, bits);
+                case F16 -> LittleEndian.putI16(raw, i, Float.floatToFloat16(value));
+                default -> LittleEndian.putI16(raw, i, bits >>> 16);
+            }
+        }
+        roundTrip(type, raw, null);
+        assertThat(encoder.length()).isLessThan(Zstd.compress(raw, 3).length * 11 / 10);
     }
 
     @Test
