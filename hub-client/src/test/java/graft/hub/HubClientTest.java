@@ -173,15 +173,7 @@ class HubClientTest {
         var failure = new AtomicReference<Throwable>();
         try (var client = client(options())) {
             Snapshot snapshot = client.snapshot(TINY);
-            Thread download =
-                    Thread.ofPlatform()
-                            .start(() -> {
-                                try {
-                                    client.download(DownloadRequest.of(snapshot, FileFilter.ALL));
-                                } catch (Throwable e) {
-                                    failure.set(e);
-                                }
-                            });
+            Thread download = HubSite.begin(client, snapshot, failure);
             while (events.stream()
                     .noneMatch(e ->
                             e instanceof HubEvent.Moved(String f, long _)

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
 /**
@@ -61,6 +62,18 @@ final class HubSite implements AutoCloseable {
     /** Everything of {@code acme/tiny}, into the cache. */
     Path download(HubClient client) throws IOException {
         return client.download(DownloadRequest.of(snapshot(client), FileFilter.ALL));
+    }
+
+    /** Begins to download a whole snapshot on a thread of its own. */
+    static Thread begin(HubClient client, Snapshot snapshot, AtomicReference<Throwable> failure) {
+        return Thread.ofPlatform()
+                .start(() -> {
+                    try {
+                        client.download(DownloadRequest.of(snapshot, FileFilter.ALL));
+                    } catch (Throwable e) {
+                        failure.set(e);
+                    }
+                });
     }
 
     HubOptions options() {

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 
 /** A caller that gives up while the server is silent: long before any timeout, nothing goes on. */
 @Timeout(30)
@@ -43,41 +44,27 @@ class InterruptionTest {
 
     @Test
     void interruptingEndsReadsOfASilentServer() throws Exception {
-        var failure = new AtomicReference<Throwable>();
-        Thread download = download(failure);
-        download.interrupt();
-        download.join();
-        assertThat(failure.get()).isInstanceOf(InterruptedIOException.class);
-        assertNothingGoesOn();
+        assertEndedBy(Thread::interrupt);
     }
 
     @Test
     void closingEndsReadsOfASilentServer() throws Exception {
-        var failure = new AtomicReference<Throwable>();
-        Thread download = download(failure);
-        client.close();
-        download.join();
-        assertThat(failure.get()).isInstanceOf(InterruptedIOException.class);
-        assertNothingGoesOn();
+        assertEndedBy(_ -> client.close());
     }
 
-    /** Begins to download, and waits until the CDN was asked and is silent. */
-    private Thread download(AtomicReference<Throwable> failure) throws Exception {
+    /** Begins to download, and gives up when the CDN was asked and is silent. */
+    private void assertEndedBy(Consumer<Thread> givingUp) throws Exception {
         Snapshot snapshot = site.snapshot(client);
         Fault silence = site.hub.inject(Fault.stall(LONG.toMillis()).on(CDN));
-        Thread download =
-                Thread.ofPlatform()
-                        .start(() -> {
-                            try {
-                                client.download(DownloadRequest.of(snapshot, FileFilter.ALL));
-                            } catch (Throwable e) {
-                                failure.set(e);
-                            }
-                        });
+        var failure = new AtomicReference<Throwable>();
+        Thread download = HubSite.begin(client, snapshot, failure);
         while (silence.struck() == 0) {
             Thread.sleep(10);
         }
-        return download;
+        givingUp.accept(download);
+        download.join();
+        assertThat(failure.get()).isInstanceOf(InterruptedIOException.class);
+        assertNothingGoesOn();
     }
 
     private static void assertNothingGoesOn() {

@@ -16,6 +16,7 @@ import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BiFunction;
 
 /**
  * Finds tensors that an initializer holds side by side, as exporters lay query, key and value
@@ -45,24 +46,38 @@ final class ValueSearch {
      */
     List<Binding> clamped(
             TensorInfo initializer, TensorValues values, Collection<TensorInfo> tensors) {
+        if (initializer.dtype() != DType.F16) {
+            return List.of();
+        }
+        return only(
+                initializer,
+                tensors,
+                (tensor, plain) ->
+                        values.equals(tensor, checkpoint.bytes(tensor.name()), plain)
+                                ? Optional.of(plain)
+                                : Optional.empty());
+    }
+
+    /** The only tensor that lies whole in the initializer as {@code match} says, if it does. */
+    private static List<Binding> only(
+            TensorInfo initializer,
+            Collection<TensorInfo> tensors,
+            BiFunction<TensorInfo, Layout, Optional<Layout>> match) {
         List<Binding> found = new ArrayList<>();
         for (TensorInfo tensor : tensors) {
             for (boolean transposed : new boolean[] {false, true}) {
-                Layout layout = Layout.whole(transposed);
-                if (initializer.dtype() == DType.F16
-                        && fits(tensor, initializer, transposed)
-                        && values.equals(tensor, checkpoint.bytes(tensor.name()), layout)) {
-                    found.add(
-                            new Binding(
-                                    initializer.name(),
-                                    tensor.name(),
-                                    layout,
-                                    Binding.Evidence.VALUES,
-                                    List.of()));
+                if (fits(tensor, initializer, transposed)) {
+                    match.apply(tensor, Layout.whole(transposed))
+                            .ifPresent(layout ->
+                                    found.add(binding(initializer, tensor.name(), layout)));
                 }
             }
         }
         return found.size() == 1 ? found : List.of();
+    }
+
+    private static Binding binding(TensorInfo initializer, String tensor, Layout layout) {
+        return new Binding(initializer.name(), tensor, layout, Binding.Evidence.VALUES, List.of());
     }
 
     private static boolean fits(TensorInfo tensor, TensorInfo initializer, boolean transposed) {
@@ -121,13 +136,7 @@ final class ValueSearch {
             if (one.isEmpty()) {
                 return List.of();
             }
-            found.add(
-                    new Binding(
-                            initializer.name(),
-                            one.get(),
-                            layout,
-                            Binding.Evidence.VALUES,
-                            List.of()));
+            found.add(binding(initializer, one.get(), layout));
             from += equal.getOrDefault(one.get(), 0L);
         }
         return found;
@@ -174,23 +183,7 @@ final class ValueSearch {
         if (initializer.shape().elements() < SMALLEST) {
             return List.of(); // any few numbers are multiples of any others
         }
-        List<Binding> found = new ArrayList<>();
-        for (TensorInfo tensor : tensors) {
-            for (boolean transposed : new boolean[] {false, true}) {
-                if (fits(tensor, initializer, transposed)) {
-                    layout(values, tensor, Layout.whole(transposed))
-                            .ifPresent(layout ->
-                                    found.add(
-                                            new Binding(
-                                                    initializer.name(),
-                                                    tensor.name(),
-                                                    layout,
-                                                    Binding.Evidence.VALUES,
-                                                    List.of())));
-                }
-            }
-        }
-        return found.size() == 1 ? found : List.of();
+        return only(initializer, tensors, (tensor, plain) -> layout(values, tensor, plain));
     }
 
     private Optional<Layout> layout(TensorValues values, TensorInfo tensor, Layout plain) {
