@@ -28,6 +28,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
 /**
  * Makes a LoRA adapter out of a fine-tune: per layer the best low-rank factors of {@code fine-tune
@@ -55,7 +56,7 @@ public final class ExtractAdapter {
      */
     public Ledger run(ExtractRequest request) throws IOException {
         long start = System.nanoTime();
-        Kernel kernel = Kernels.select(request.kernel());
+        Supplier<Kernel> selecting = Kernels.selecting(request.kernel());
         try (var model = Checkpoint.open(request.fineTune());
                 var base = Checkpoint.open(request.base());
                 var workers = new Workers(request.threads());
@@ -65,6 +66,7 @@ public final class ExtractAdapter {
             checkProfile(request, difference);
             hashes.add("base", request.baseSource(), base.files());
             hashes.add("fine-tune", request.source(), model.files());
+            Kernel kernel = selecting.get();
             try (var store = new FactorFile(staged.path().resolve("factors.scratch"))) {
                 List<Found> found = find(request, kernel, workers, difference, store);
                 var plan = new Extraction(request, difference, found);

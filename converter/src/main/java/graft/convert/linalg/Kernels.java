@@ -1,9 +1,8 @@
 package graft.convert.linalg;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
 
 /** Chooses the kernel of a run. */
 public final class Kernels {
@@ -17,9 +16,6 @@ public final class Kernels {
         ejml
     }
 
-    /** OpenBLAS on its way: a class that fails to load tells only the first who asks why. */
-    private static volatile @Nullable CompletableFuture<Kernel> loading;
-
     private Kernels() {}
 
     /**
@@ -28,10 +24,10 @@ public final class Kernels {
     public static Kernel select(Choice choice) {
         return switch (choice) {
             case ejml -> new EjmlKernel();
-            case openblas -> loaded();
+            case openblas -> openBlas();
             case auto -> {
                 try {
-                    yield loaded();
+                    yield openBlas();
                 } catch (UnsatisfiedLinkError e) {
                     yield new EjmlKernel();
                 }
@@ -40,29 +36,26 @@ public final class Kernels {
     }
 
     /**
-     * Begins to load OpenBLAS on a thread of its own, for a {@link #select} that comes soon: it
-     * takes a tenth of a second. What goes wrong is told by {@code select}.
+     * Begins to {@link #select} on a thread of its own: loading OpenBLAS takes a tenth of a second,
+     * in which models can be opened.
+     *
+     * @return waits for the kernel; throws what {@code select} throws
      */
-    public static void preload() {
-        loading =
+    public static Supplier<Kernel> selecting(Choice choice) {
+        var kernel =
                 CompletableFuture.supplyAsync(
-                        Kernels::openBlas,
-                        task -> Thread.ofPlatform().daemon().name("graft-preload").start(task));
-    }
-
-    private static Kernel loaded() {
-        CompletableFuture<Kernel> begun = loading;
-        if (begun == null) {
-            return openBlas();
-        }
-        try {
-            return begun.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof UnsatisfiedLinkError error) {
-                throw error;
+                        () -> select(choice),
+                        task -> Thread.ofPlatform().daemon().name("graft-kernel").start(task));
+        return () -> {
+            try {
+                return kernel.join();
+            } catch (CompletionException e) {
+                if (e.getCause() instanceof UnsatisfiedLinkError error) {
+                    throw error;
+                }
+                throw e;
             }
-            throw e;
-        }
+        };
     }
 
     private static Kernel openBlas() {

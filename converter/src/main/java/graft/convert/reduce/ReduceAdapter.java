@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /**
@@ -54,11 +55,12 @@ public final class ReduceAdapter {
 
     private static Ledger reduce(ReduceRequest request) throws IOException {
         long start = System.nanoTime();
-        Kernel kernel = Kernels.select(request.kernel());
+        Supplier<Kernel> selecting = Kernels.selecting(request.kernel());
         try (var sum = AdapterSum.open(request.command(), request.sources());
                 var workers = new Workers(request.threads());
                 var hashes = new InputHashes()) {
             sum.hashInto(hashes);
+            Kernel kernel = selecting.get();
             Map<String, Double> weights =
                     request.base().isPresent()
                             ? BaseNorms.of(request.base().get(), sum.moduleNames(), workers)
