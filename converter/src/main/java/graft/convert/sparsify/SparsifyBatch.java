@@ -138,20 +138,24 @@ public final class SparsifyBatch implements AutoCloseable {
     /**
      * Records of a model as they are expected to become, by name; nothing is written. Takes a pass
      * for statistics.
+     *
+     * @param layout of the file that would be written
      */
-    public List<TensorRecord> estimate(int model) throws IOException {
+    List<TensorRecord> estimate(int model, SparsifyRequest.Layout layout) throws IOException {
         List<List<Planned>> plan =
                 new TreatmentPlan(options).planned(models, baseSource, workers, progress);
         List<TensorRecord> records = new ArrayList<>();
         List<TensorPair> pairs = models.get(model).pairs();
         for (int i = 0; i < pairs.size(); i++) {
             Planned planned = plan.get(model).get(i);
-            records.add(
-                    TensorRecord.of(
-                            pairs.get(i).model(),
-                            "sparse",
-                            Math.round(planned.expected().bytes()),
-                            planned.figures()));
+            Estimate expected = planned.expected();
+            TensorInfo info = pairs.get(i).model();
+            long bytes =
+                    switch (layout) {
+                        case delta -> Math.round(expected.bytes());
+                        case bitmask -> BitmaskExport.bytes(info, Math.round(expected.count()));
+                    };
+            records.add(TensorRecord.of(info, "sparse", bytes, planned.figures()));
         }
         return withWhole(records, models.get(model));
     }

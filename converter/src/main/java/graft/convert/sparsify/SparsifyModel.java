@@ -52,7 +52,8 @@ public final class SparsifyModel {
             hashes.add("base", request.baseSource(), batch.baseFiles());
             hashes.add("fine-tune", request.source(), batch.files(0));
             if (request.dryRun()) {
-                return ledger(request, hashes, batch.estimate(0), List.of(), warnings);
+                List<TensorRecord> expected = batch.estimate(0, request.layout());
+                return ledger(request, hashes, expected, List.of(), warnings);
             }
             SparsifyBatch.Plan plan = batch.plan();
             try (var staged = Inputs.stage(request.output(), request.force())) {

@@ -461,25 +461,31 @@ class SparsifyModelTest {
     @Test
     void bytesOfABitmaskResidualAreThoseOfItsFile() throws IOException {
         Path out = folder.resolve("residual");
-        Ledger ledger =
-                new SparsifyModel()
-                        .run(
-                                new SparsifyRequest(
-                                        FAMILY.resolve("fft-pos"),
-                                        "model",
-                                        FAMILY.resolve("base"),
-                                        "base",
-                                        SparsifyOptions.signs(0.05),
-                                        SparsifyRequest.Layout.bitmask,
-                                        out,
-                                        false,
-                                        false,
-                                        2,
-                                        Progress.NONE));
+        Ledger expected = bitmask(out, true);
+        assertThat(out).doesNotExist();
+        Ledger ledger = bitmask(out, false);
+        assertThat(expected.total("bytesOut")).isEqualTo(ledger.total("bytesOut"));
         byte[] file = Files.readAllBytes(out.resolve("residual.safetensors"));
         long header = 8 + ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getLong();
         assertThat((long) ledger.total("bytesOut")).isEqualTo(file.length - header);
         assertThat(ledger.bytesOut()).isEqualTo(file.length - header);
+    }
+
+    private static Ledger bitmask(Path out, boolean dryRun) throws IOException {
+        return new SparsifyModel()
+                .run(
+                        new SparsifyRequest(
+                                FAMILY.resolve("fft-pos"),
+                                "model",
+                                FAMILY.resolve("base"),
+                                "base",
+                                SparsifyOptions.signs(0.05),
+                                SparsifyRequest.Layout.bitmask,
+                                out,
+                                false,
+                                dryRun,
+                                2,
+                                Progress.NONE));
     }
 
     private static TensorRecord record(Ledger ledger, String name) {
