@@ -182,6 +182,21 @@ final class CommonOptions implements AutoCloseable {
      */
     boolean announcesDownload(Path output, List<String> refs, @Nullable String base)
             throws IOException {
+        return announcesDownload(output, refs, base, Optional.empty());
+    }
+
+    /**
+     * The same of models and a graph.
+     *
+     * @param output what would be written, if that is known
+     * @param graph whose graph is needed beside them
+     */
+    boolean announcesDownload(
+            @Nullable Path output,
+            List<String> refs,
+            @Nullable String base,
+            Optional<RepoRef> graph)
+            throws IOException {
         List<String> all = new ArrayList<>(refs);
         if (base != null) {
             all.add(base);
@@ -195,7 +210,22 @@ final class CommonOptions implements AutoCloseable {
                 localBytes += size(Refs.local(ref));
             }
         }
-        return !remote.isEmpty() && hub().announceDownload(remote, localBytes, output);
+        return (!remote.isEmpty() || graph.isPresent())
+                && hub().announceDownload(remote, graph, localBytes, output);
+    }
+
+    /** Bytes of models that are not on this disk yet. */
+    long bytesToFetch(List<String> refs, String base) throws IOException {
+        long bytes = 0;
+        for (String ref : refs) {
+            bytes += bytesToFetch(ref);
+        }
+        return bytes + bytesToFetch(base);
+    }
+
+    private long bytesToFetch(String ref) throws IOException {
+        Optional<RepoRef> repo = Refs.remote(ref);
+        return repo.isEmpty() ? 0 : hub().plan(repo.get()).bytesToFetch();
     }
 
     private static long size(Path path) throws IOException {

@@ -1,9 +1,11 @@
 package graft.convert.cli;
 
+import graft.convert.export.GraphFinder;
 import graft.convert.job.ConvertModels;
 import graft.convert.job.ConvertRequest;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
+import graft.hub.RepoRef;
 
 import org.jspecify.annotations.Nullable;
 
@@ -99,8 +101,11 @@ final class ConvertCommand implements Callable<Integer> {
         }
         Path target = output == null ? Path.of("unused") : output;
         int cores = threads.checked();
-        checkLocalGraph();
-        if (dryRun && common.announcesDownload(target, sources, base)) {
+        checkGraph();
+        Optional<RepoRef> remoteGraph = dryRun ? remoteGraph() : Optional.empty();
+        if (dryRun
+                && common.bytesToFetch(sources, base) > 0
+                && common.announcesDownload(output, sources, base, remoteGraph)) {
             return ExitCodes.DONE;
         }
         List<ConvertRequest.Source> models = new ArrayList<>();
@@ -128,6 +133,10 @@ final class ConvertCommand implements Callable<Integer> {
         ledger.warnings().forEach(warning -> printer.note("note: " + warning));
         if (dryRun) {
             printer.human(ForecastTable.of(ledger.results()));
+            if (remoteGraph.isPresent()) {
+                long bytes = common.hub().graphBytesToFetch(remoteGraph.get());
+                printer.human("Would download the base's graph: " + Sizes.decimal(bytes));
+            }
             OutputOptions.announceDryRun(printer);
         } else {
             printer.human(ConvertSummary.of(ledger));
@@ -138,10 +147,23 @@ final class ConvertCommand implements Callable<Integer> {
     }
 
     /** Before models are downloaded, and in a dry run as well. */
-    private void checkLocalGraph() throws IOException {
-        if (graph != null && !graph.equals(NO_GRAPH) && Refs.remote(graph).isEmpty()) {
-            common.graph(graph, List.of());
+    private void checkGraph() throws IOException {
+        if (graph == null || graph.equals(NO_GRAPH)) {
+            return;
         }
+        Optional<RepoRef> remote = Refs.remote(graph);
+        if (remote.isEmpty()) {
+            common.graph(graph, List.of());
+        } else if (!common.hub().hasGraph(remote.get())) {
+            throw GraphFinder.missing(graph);
+        }
+    }
+
+    /** The repository that would give the graph. */
+    private Optional<RepoRef> remoteGraph() throws IOException {
+        return NO_GRAPH.equals(graph)
+                ? Optional.empty()
+                : Refs.remote(graph == null ? base : graph);
     }
 
     private Optional<Path> graph() throws IOException {

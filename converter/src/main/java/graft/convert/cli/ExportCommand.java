@@ -8,6 +8,7 @@ import graft.convert.export.SlotNames;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.formats.tensor.DType;
+import graft.hub.RepoRef;
 
 import org.jspecify.annotations.Nullable;
 
@@ -262,6 +263,10 @@ final class ExportCommand implements Callable<Integer> {
 
     private int bind(Printer printer) throws Exception {
         String checkpoint = base == null ? sources.getFirst() : base;
+        Optional<RepoRef> remoteGraph = Refs.remote(graph == null ? checkpoint : graph);
+        if (common.announcesDownload(output, List.of(checkpoint), null, remoteGraph)) {
+            return ExitCodes.DONE;
+        }
         BindGraph.Report report =
                 new BindGraph()
                         .run(common.path(checkpoint), common.graph(graph, List.of(checkpoint)));

@@ -173,9 +173,7 @@ final class HubSession implements AutoCloseable {
      */
     Optional<Path> fetchGraph(RepoRef ref) throws IOException {
         Snapshot snapshot = snapshot(ref);
-        String root = snapshot.ref().folder();
-        Optional<String> graph =
-                snapshot.find(root).isPresent() ? Optional.of(root) : chooseGraph(snapshot);
+        Optional<String> graph = graph(snapshot);
         if (graph.isEmpty()) {
             return Optional.empty();
         }
@@ -188,6 +186,39 @@ final class HubSession implements AutoCloseable {
                     .ifPresent(files::add); // the reader says what is missing
         }
         return Optional.of(download(snapshot, files).resolve(graph.get()));
+    }
+
+    /** Whether {@link #fetchGraph} finds one. */
+    boolean hasGraph(RepoRef ref) throws IOException {
+        return graph(snapshot(ref)).isPresent();
+    }
+
+    /** Bytes that {@link #fetchGraph} would download. */
+    long graphBytesToFetch(RepoRef ref) throws IOException {
+        return planGraph(ref).bytesToFetch();
+    }
+
+    /**
+     * Which files hold a graph's data it says itself; before it is here, those that are named after
+     * it, as exporters name them.
+     */
+    private DownloadPlan planGraph(RepoRef ref) throws IOException {
+        Snapshot snapshot = snapshot(ref);
+        Optional<String> graph = graph(snapshot);
+        List<String> files =
+                snapshot.files().stream()
+                        .map(HubFile::path)
+                        .filter(path -> graph.isPresent() && path.startsWith(graph.get()))
+                        .toList();
+        return files.isEmpty()
+                ? new DownloadPlan(client.options().cache(), List.of())
+                : client.plan(DownloadRequest.of(snapshot, FileFilter.names(files)));
+    }
+
+    /** The graph that a reference names, or that is found where it points. */
+    private static Optional<String> graph(Snapshot snapshot) {
+        String root = snapshot.ref().folder();
+        return snapshot.find(root).isPresent() ? Optional.of(root) : chooseGraph(snapshot);
     }
 
     private static Optional<String> chooseGraph(Snapshot snapshot) {
@@ -253,11 +284,15 @@ final class HubSession implements AutoCloseable {
     /**
      * For {@code --dry-run}: tells what the refs are and what would have to be downloaded first.
      *
-     * @param localBytes size of the other inputs: no verb writes more than all inputs together
-     * @param output what would be written
+     * @param graph whose graph is needed beside them
+     * @param localBytes size of the other inputs: no verb writes more than all inputs together, and
+     *     at most a graph for each of them
+     * @param output what would be written, if that is known
      * @return whether something would; then nothing more can be said without its bytes
      */
-    boolean announceDownload(List<RepoRef> refs, long localBytes, Path output) throws IOException {
+    boolean announceDownload(
+            List<RepoRef> refs, Optional<RepoRef> graph, long localBytes, @Nullable Path output)
+            throws IOException {
         long bytes = 0;
         long inputs = localBytes;
         List<Map<String, Object>> documents = new ArrayList<>();
@@ -275,18 +310,29 @@ final class HubSession implements AutoCloseable {
                 documents.add(Map.of("source", source, "bytesToFetch", needed));
             }
         }
+        if (graph.isPresent()) {
+            DownloadPlan plan = planGraph(graph.get());
+            long needed = plan.bytesToFetch();
+            inputs += (1 + refs.size()) * plan.bytes();
+            if (needed > 0) {
+                bytes += needed;
+                String source = graph.get().at(snapshot(graph.get()).commit()).toString();
+                String file = plan.items().getFirst().file().path();
+                documents.add(Map.of("source", source, "graph", file, "bytesToFetch", needed));
+            }
+        }
         if (bytes == 0) {
             return false;
         }
         Path cache = client.options().cache();
         printer.human(
-                "Would download %s to %s (%s free), then write at most %s to %s; heap stays below %s."
+                "Would download %s to %s (%s free), then write at most %s%s; heap stays below %s."
                         .formatted(
                                 Sizes.decimal(bytes),
                                 cache,
                                 Sizes.decimal(freeBytes(cache)),
                                 Sizes.decimal(inputs),
-                                output,
+                                output == null ? "" : " to " + output,
                                 Sizes.decimal(Runtime.getRuntime().maxMemory())));
         OutputOptions.announceDryRun(printer);
         printer.document(

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -259,6 +260,52 @@ class HubIT {
         var gone = graft(Map.of("HF_HUB_ETAG_TIMEOUT", "1")).run("download", "acme/base", "--json");
         assertThat(gone.code()).isEqualTo(74);
         assertThat(json(gone).path("error").path("code").asInt()).isEqualTo(74);
+    }
+
+    @Test
+    void dryRunCountsTheGraphAndItsData() throws Exception {
+        Path base = folder.resolve("with-graph");
+        Files.createDirectories(base.resolve("onnx"));
+        for (String file : List.of("config.json", "model.safetensors")) {
+            Files.copy(
+                    GraftProcess.testdata("families/mini/base").resolve(file), base.resolve(file));
+        }
+        Path plain = GraftProcess.testdata("families/mini/onnx/theta0-nounsense-torchscript.onnx");
+        externalise(plain, base.resolve("onnx/model.onnx"), "model.onnx_data");
+        Files.copy(plain, base.resolve("onnx/model_int8.onnx"));
+        hub.create("acme/graphed").commitFolder("add", base);
+        long graph =
+                Files.size(base.resolve("onnx/model.onnx"))
+                        + Files.size(base.resolve("onnx/model.onnx_data"));
+        Object[] whole = {"convert", "acme/tunes", "--base", "acme/graphed", "--dry-run", "--json"};
+        Object[] without = Arrays.copyOf(whole, whole.length + 2);
+        without[whole.length] = "--graph";
+        without[whole.length + 1] = "none";
+        long models = json(run(without)).path("bytesToFetch").asLong();
+        assertThat(models).isPositive();
+        assertThat(json(run(whole)).path("bytesToFetch").asLong()).isEqualTo(models + graph);
+        var bound = run("export", "acme/graphed", "--dry-run", "--json");
+        assertThat(json(bound).path("bytesToFetch").asLong()).isGreaterThan(graph);
+        var text = run("convert", "acme/tunes", "--base", "acme/graphed", "--dry-run");
+        assertThat(text.out()).contains("Would download").doesNotContain("unused");
+        assertThat(folder.resolve("cache")).doesNotExist();
+        run("download", "acme/tunes", "-q");
+        run("download", "acme/graphed", "--include", "*.json", "--include", "*.safetensors", "-q");
+        var forecast = run("convert", "acme/tunes", "--base", "acme/graphed", "--dry-run");
+        assertThat(forecast.out())
+                .contains("as asked", "the base's graph: " + Sizes.decimal(graph));
+        var missing =
+                run(
+                        "convert",
+                        "acme/tunes",
+                        "--base",
+                        "acme/base",
+                        "--graph",
+                        "acme/lora",
+                        "-o",
+                        "x");
+        assertThat(missing.code()).isEqualTo(66);
+        assertThat(folder.resolve("cache/models--acme--base")).doesNotExist();
     }
 
     /** Of the graphs of a repository the one by the rule, with the data that it names itself. */
