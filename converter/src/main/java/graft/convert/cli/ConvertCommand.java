@@ -30,7 +30,6 @@ import java.util.concurrent.Callable;
         footer = {
             "",
             "A run that was killed goes on where it was when it is started again.",
-            "--force also accepts a base that the fine-tunes seem not to come from.",
             "",
             "Examples:",
             "  graft convert tune-a tune-b --base base-model -o family",
@@ -44,6 +43,7 @@ final class ConvertCommand implements Callable<Integer> {
 
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin KinshipOptions kinship = new KinshipOptions();
     @Mixin MergeOptionGroup merge = new MergeOptionGroup();
     @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
 
@@ -126,6 +126,7 @@ final class ConvertCommand implements Callable<Integer> {
                         graph != null,
                         target,
                         force,
+                        kinship.allowUnrelated,
                         dryRun,
                         cores,
                         common.progress());

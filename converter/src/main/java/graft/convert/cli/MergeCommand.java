@@ -28,8 +28,6 @@ import java.util.concurrent.Callable;
                         + " configuration file of mergekit.",
         footer = {
             "",
-            "--force also accepts a base that the fine-tunes seem not to come from.",
-            "",
             "Examples:",
             "  graft merge tune-a tune-b --base base-model -o merged",
             "  graft merge config.yml -o merged    (as mergekit-yaml does)"
@@ -53,6 +51,7 @@ final class MergeCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin KinshipOptions kinship = new KinshipOptions();
     @Mixin FineTuneOptions family = new FineTuneOptions();
     @Mixin MergeOptionGroup merge = new MergeOptionGroup();
     @Mixin ShardOptions shards = new ShardOptions();
@@ -102,6 +101,7 @@ final class MergeCommand implements Callable<Integer> {
                                         maxShardBytes,
                                         write.output,
                                         write.force,
+                                        kinship.allowUnrelated,
                                         threads.checked(),
                                         common.progress()));
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));

@@ -23,8 +23,6 @@ import java.util.concurrent.Callable;
         description = "Store a fine-tune as a sparse delta on its base.",
         footer = {
             "",
-            "--force also accepts a base that the fine-tune seems not to come from.",
-            "",
             "Examples:",
             "  graft sparsify my-model --base base-model -o delta",
             "  graft sparsify my-model --base merged --density 0.01 -o delta",
@@ -36,6 +34,7 @@ final class SparsifyCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin OutputOptions write = new OutputOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin KinshipOptions kinship = new KinshipOptions();
 
     @Parameters(paramLabel = "FINETUNE", description = "Checkpoint file or folder.")
     String fineTune;
@@ -92,6 +91,7 @@ final class SparsifyCommand implements Callable<Integer> {
                         layout,
                         write.output,
                         write.force,
+                        kinship.allowUnrelated,
                         dryRun,
                         cores,
                         common.progress());

@@ -23,6 +23,7 @@ import java.util.concurrent.Callable;
 final class SweepCommand implements Callable<Integer> {
     @Mixin CommonOptions common = new CommonOptions();
     @Mixin ThreadOptions threads = new ThreadOptions();
+    @Mixin KinshipOptions kinship = new KinshipOptions();
     @Mixin FineTuneOptions family = new FineTuneOptions();
     @Mixin MergeOptionGroup merge = new MergeOptionGroup();
     @Mixin SparsifyOptionGroup sparsify = new SparsifyOptionGroup();
@@ -47,6 +48,7 @@ final class SweepCommand implements Callable<Integer> {
                         false,
                         Path.of("unused"),
                         false,
+                        kinship.allowUnrelated,
                         true,
                         threads.checked(),
                         common.progress());

@@ -156,6 +156,7 @@ public final class ConvertModels {
                 CheckpointWriter.DEFAULT_SHARD_BYTES,
                 request.output(),
                 request.force(),
+                request.allowUnrelated(),
                 request.threads(),
                 request.progress());
     }

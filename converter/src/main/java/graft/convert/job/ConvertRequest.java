@@ -23,6 +23,8 @@ import java.util.Optional;
  * @param graphNamed whether the user named the graph; one that was found need not be of the base
  * @param output folder to create
  * @param force whether an existing output is replaced
+ * @param allowUnrelated whether fine-tunes may be of another base; see {@link
+ *     graft.convert.plan.Kinship#check}
  * @param dryRun whether to stop when sizes and errors can be foretold, with nothing written
  * @param threads tensors at once; 0 for all cores
  * @param progress hears bytes read, per phase
@@ -39,6 +41,7 @@ public record ConvertRequest(
         boolean graphNamed,
         Path output,
         boolean force,
+        boolean allowUnrelated,
         boolean dryRun,
         int threads,
         Progress progress) {

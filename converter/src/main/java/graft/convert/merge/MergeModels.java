@@ -89,7 +89,7 @@ public final class MergeModels {
      * Checks that the fine-tunes fit the base and each other, from headers and a sample of their
      * weights.
      *
-     * @return with {@code force}, a line for each that is no fine-tune of the base
+     * @return where that is allowed, a line for each that is no fine-tune of the base
      * @throws ConversionException.BaseMismatch if they do not fit
      */
     public List<String> check(MergeRequest request) throws IOException {
@@ -109,7 +109,8 @@ public final class MergeModels {
                             .map(item -> item.pairs().get(model))
                             .toList();
             String source = request.fineTunes().get(m).source();
-            warnings.addAll(Kinship.check(pairs, source, request.baseSource(), request.force()));
+            warnings.addAll(
+                    Kinship.check(pairs, source, request.baseSource(), request.allowUnrelated()));
         }
         return warnings;
     }

@@ -20,6 +20,8 @@ import java.util.Optional;
  * @param maxShardBytes tensor bytes of a file; more are split into shards
  * @param output folder to create
  * @param force whether an existing output is replaced
+ * @param allowUnrelated whether fine-tunes may be of another base; see {@link
+ *     graft.convert.plan.Kinship#check}
  * @param threads tensors at once; 0 for all cores
  * @param progress hears bytes of all checkpoints read
  */
@@ -33,10 +35,39 @@ public record MergeRequest(
         long maxShardBytes,
         Path output,
         boolean force,
+        boolean allowUnrelated,
         int threads,
         Progress progress) {
     /** A checkpoint and what the user called it. */
     public record FineTune(Path path, String source) {}
+
+    /** Of fine-tunes that must be of the base. */
+    public MergeRequest(
+            Path base,
+            String baseSource,
+            List<FineTune> fineTunes,
+            MergeOptions options,
+            List<Path> statistics,
+            Optional<DType> dtype,
+            long maxShardBytes,
+            Path output,
+            boolean force,
+            int threads,
+            Progress progress) {
+        this(
+                base,
+                baseSource,
+                fineTunes,
+                options,
+                statistics,
+                dtype,
+                maxShardBytes,
+                output,
+                force,
+                false,
+                threads,
+                progress);
+    }
 
     /**
      * @throws IllegalArgumentException if there is nothing to merge, weights or statistics are not

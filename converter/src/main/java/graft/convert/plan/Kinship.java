@@ -45,12 +45,12 @@ public record Kinship(int matrices, int apart, double cosine, double distance, b
      *
      * @param pairs tensors of the base and the model
      * @param source what the user called the model
-     * @param force whether to go on all the same
-     * @return when forced, what would have been the refusal; empty if there is no doubt
+     * @param allowed whether to go on all the same
+     * @return when allowed, what would have been the refusal; empty if there is no doubt
      * @throws ConversionException.BaseMismatch if they are unrelated
      */
     public static List<String> check(
-            List<TensorPair> pairs, String source, String baseSource, boolean force)
+            List<TensorPair> pairs, String source, String baseSource, boolean allowed)
             throws ConversionException {
         Kinship found = of(pairs);
         if (!found.unrelated) {
@@ -66,11 +66,12 @@ public record Kinship(int matrices, int apart, double cosine, double distance, b
                         found.cosine,
                         found.distance);
         String message = "%s (%s)".formatted(fits, figures);
-        if (force) {
+        if (allowed) {
             return List.of(message);
         }
         throw new ConversionException.BaseMismatch(
-                message, "give the base that it was trained from, or go on with --force");
+                message,
+                "give the base that it was trained from, or go on with --allow-unrelated-base");
     }
 
     /** Compares the matrices of two checkpoints. */

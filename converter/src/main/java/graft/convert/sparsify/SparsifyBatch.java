@@ -102,11 +102,11 @@ public final class SparsifyBatch implements AutoCloseable {
     /**
      * Refuses a model that is no fine-tune of the base; see {@link Kinship#check}.
      *
-     * @return when forced, what would have been the refusal
+     * @return when allowed, what would have been the refusal
      */
-    public List<String> checkKinship(int model, boolean force) throws ConversionException {
+    public List<String> checkKinship(int model, boolean allowed) throws ConversionException {
         OpenPair open = models.get(model);
-        return Kinship.check(open.pairs(), open.source(), baseSource, force);
+        return Kinship.check(open.pairs(), open.source(), baseSource, allowed);
     }
 
     /** A plan for every model: how each tensor is stored. See {@link #write}. */

@@ -28,7 +28,7 @@ public final class SparsifyModel {
      * @return what was kept and lost; with {@code dryRun} what is expected, before anything is
      *     written
      * @throws ConversionException.BaseMismatch if the model is no fine-tune of the base, unless
-     *     forced
+     *     allowed
      * @throws ConversionException.NothingMatched if the two share no tensor
      * @throws ConversionException.UnusableValues at the first NaN or infinity
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
@@ -48,7 +48,7 @@ public final class SparsifyModel {
                                 workers,
                                 request.progress())) {
             List<String> warnings = new ArrayList<>(batch.warnings(0));
-            warnings.addAll(batch.checkKinship(0, request.force()));
+            warnings.addAll(batch.checkKinship(0, request.allowUnrelated()));
             hashes.add("base", request.baseSource(), batch.baseFiles());
             hashes.add("fine-tune", request.source(), batch.files(0));
             if (request.dryRun()) {

@@ -15,6 +15,8 @@ import java.nio.file.Path;
  * @param layout of the file that is written
  * @param output folder to create
  * @param force whether an existing output is replaced
+ * @param allowUnrelated whether the fine-tune may be of another base; see {@link
+ *     graft.convert.plan.Kinship#check}
  * @param dryRun whether to stop when the sizes are known, with nothing written
  * @param threads tensors at once; 0 for all cores
  * @param progress hears bytes of both checkpoints read, per pass
@@ -28,6 +30,7 @@ public record SparsifyRequest(
         Layout layout,
         Path output,
         boolean force,
+        boolean allowUnrelated,
         boolean dryRun,
         int threads,
         Progress progress) {
@@ -44,7 +47,7 @@ public record SparsifyRequest(
         }
     }
 
-    /** A delta. */
+    /** A delta of a fine-tune that must be of the base. */
     public SparsifyRequest(
             Path fineTune,
             String source,
@@ -65,6 +68,7 @@ public record SparsifyRequest(
                 Layout.delta,
                 output,
                 force,
+                false,
                 dryRun,
                 threads,
                 progress);

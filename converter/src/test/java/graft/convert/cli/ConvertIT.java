@@ -159,7 +159,7 @@ class ConvertIT {
 
     /** The base's names and shapes, its matrices' entries in another order: another pretraining. */
     @Test
-    void unrelatedModelIsRefusedByEveryVerbUnlessForced() throws Exception {
+    void unrelatedModelIsRefusedByEveryVerbUnlessAllowed() throws Exception {
         Path base = FAMILY.resolve("base/model.safetensors");
         var tensors = new TreeMap<String, float[]>();
         var shapes = new TreeMap<String, long[]>();
@@ -183,21 +183,26 @@ class ConvertIT {
         Path stranger =
                 Checkpoints.write(folder.resolve("s.safetensors"), DType.F16, tensors, shapes);
         var graft = new GraftProcess(folder);
-        Object[] rest = {stranger, "--base", base, "-o", "out"};
+        Object[] rest = {stranger, "--base", base, "-o", "out", "--force"}; // of the output alone
         for (String verb : List.of("convert", "merge", "sparsify")) {
             List<Object> command = new ArrayList<>(List.of(verb));
             command.addAll(List.of(rest));
             var result = graft.run(command.toArray());
             assertThat(result.code()).as(result.err()).isEqualTo(65);
             assertThat(result.errorLine()).contains("no fine-tune of", "point elsewhere", "cosine");
-            assertThat(result.helpLine()).contains("--force");
+            assertThat(result.helpLine()).contains("--allow-unrelated-base");
             try (var left = Files.list(folder)) {
                 assertThat(left).containsExactly(stranger);
             }
         }
-        var forced = graft.run("sparsify", stranger, "--base", base, "-o", "out", "--force");
-        assertThat(forced.code()).as(forced.err()).isZero();
-        assertThat(forced.err()).contains("warning: ", "point elsewhere");
+        for (String verb : List.of("convert", "merge", "sparsify")) {
+            Object[] command = {
+                verb, stranger, "--base", base, "-o", verb, "--allow-unrelated-base"
+            };
+            var allowed = graft.run(command);
+            assertThat(allowed.code()).as(allowed.err()).isZero();
+            assertThat(allowed.err()).contains("point elsewhere");
+        }
     }
 
     @Test

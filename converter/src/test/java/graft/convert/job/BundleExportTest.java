@@ -83,6 +83,7 @@ class BundleExportTest {
                                 folder.resolve(out),
                                 false,
                                 false,
+                                false,
                                 1,
                                 Progress.NONE));
     }

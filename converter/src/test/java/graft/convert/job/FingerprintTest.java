@@ -98,6 +98,7 @@ class FingerprintTest {
                         folder.resolve("out"),
                         false,
                         false,
+                        false,
                         1,
                         Progress.NONE));
     }

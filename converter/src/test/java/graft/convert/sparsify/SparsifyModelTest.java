@@ -448,6 +448,7 @@ class SparsifyModelTest {
                                     residual,
                                     false,
                                     false,
+                                    false,
                                     2,
                                     Progress.NONE));
             assertThat(residual.resolve("delta.safetensors")).doesNotExist();
@@ -482,6 +483,7 @@ class SparsifyModelTest {
                                 SparsifyOptions.signs(0.05),
                                 SparsifyRequest.Layout.bitmask,
                                 out,
+                                false,
                                 false,
                                 dryRun,
                                 2,

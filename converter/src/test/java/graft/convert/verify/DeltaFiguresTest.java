@@ -123,6 +123,7 @@ class DeltaFiguresTest {
                                 out,
                                 false,
                                 false,
+                                false,
                                 2,
                                 Progress.NONE));
         return out;
