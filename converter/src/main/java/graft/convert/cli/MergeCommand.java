@@ -92,6 +92,7 @@ final class MergeCommand implements Callable<Integer> {
                 new MergeModels()
                         .run(
                                 new MergeRequest(
+                                        config.map(_ -> Path.of(family.fineTunes.getFirst())),
                                         common.path(base),
                                         common.name(base),
                                         models,

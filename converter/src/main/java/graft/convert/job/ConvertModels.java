@@ -143,6 +143,7 @@ public final class ConvertModels {
 
     private static MergeRequest mergeRequest(ConvertRequest request, List<Task> fineTunes) {
         return new MergeRequest(
+                Optional.empty(),
                 request.base(),
                 request.baseSource(),
                 fineTunes.stream()

@@ -35,7 +35,8 @@ public record Ledger(
     /**
      * A file that was read.
      *
-     * @param role {@code adapter}, {@code base}, {@code fine-tune}, {@code graph}, …
+     * @param role {@code adapter}, {@code base}, {@code fine-tune}, {@code graph}, {@code recipe},
+     *     …
      * @param source what the user called it: a path as typed or a Hub reference
      * @param file file name below {@code source}, or its own name
      */

@@ -218,6 +218,8 @@ public final class MergeModels {
             for (int i = 0; i < models.size(); i++) {
                 hashes.add("fine-tune", request.fineTunes().get(i).source(), models.get(i).files());
             }
+            request.recipe()
+                    .ifPresent(file -> hashes.add("recipe", file.toString(), List.of(file)));
             for (Checkpoint file : statistics) {
                 hashes.add("statistics", file.name(), file.files());
             }

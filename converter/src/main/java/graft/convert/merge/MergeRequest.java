@@ -10,6 +10,8 @@ import java.util.Optional;
 /**
  * What to merge.
  *
+ * @param recipe the file that says what to merge, as {@link MergekitConfig} reads it; empty if the
+ *     user said so otherwise
  * @param base θ₀, checkpoint file or folder
  * @param baseSource what the user called it
  * @param fineTunes at least one, in the order of the sum
@@ -26,6 +28,7 @@ import java.util.Optional;
  * @param progress hears bytes of all checkpoints read
  */
 public record MergeRequest(
+        Optional<Path> recipe,
         Path base,
         String baseSource,
         List<FineTune> fineTunes,
@@ -41,7 +44,7 @@ public record MergeRequest(
     /** A checkpoint and what the user called it. */
     public record FineTune(Path path, String source) {}
 
-    /** Of fine-tunes that must be of the base. */
+    /** Without a recipe, of fine-tunes that must be of the base. */
     public MergeRequest(
             Path base,
             String baseSource,
@@ -55,6 +58,7 @@ public record MergeRequest(
             int threads,
             Progress progress) {
         this(
+                Optional.empty(),
                 base,
                 baseSource,
                 fineTunes,

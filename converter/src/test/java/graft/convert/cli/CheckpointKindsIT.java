@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 
 import graft.formats.checkpoint.Checkpoint;
+import graft.formats.io.Sha256;
 import graft.formats.tensor.TensorInfo;
 
 import org.junit.jupiter.api.Test;
@@ -87,6 +88,42 @@ class CheckpointKindsIT {
                     .isEqualTo("graft: --output %s would replace the input base".formatted(output));
             assertThat(weights).hasSameBinaryContentAs(FAMILY.resolve("base/model.safetensors"));
         }
+    }
+
+    @Test
+    void recipeOfAMergeIsAmongItsInputs() throws Exception {
+        Path recipe = folder.resolve("merge.yml");
+        Files.writeString(
+                recipe,
+                """
+                merge_method: task_arithmetic
+                base_model: %1$s/base
+                models:
+                  - model: %1$s/fft-pos
+                    parameters: {weight: 0.5}
+                """
+                        .formatted(FAMILY));
+        graft("merge", "merge.yml", "-o", "merged");
+        graft(
+                "merge",
+                FAMILY.resolve("fft-pos"),
+                "--base",
+                FAMILY.resolve("base"),
+                "--weight",
+                "0.5",
+                "-o",
+                "same");
+        assertThat(folder.resolve("merged/model.safetensors"))
+                .hasSameBinaryContentAs(folder.resolve("same/model.safetensors"));
+        JsonNode input =
+                new ObjectMapper()
+                        .readTree(folder.resolve("merged/graft.json").toFile())
+                        .path("inputs")
+                        .path(2);
+        assertThat(input.path("role").asText()).isEqualTo("recipe");
+        assertThat(input.path("source").asText()).isEqualTo("merge.yml");
+        assertThat(input.path("sha256").asText()).isEqualTo(Sha256.of(recipe));
+        graft("verify", "merged");
     }
 
     private void graft(Object... arguments) throws IOException, InterruptedException {
