@@ -55,9 +55,9 @@ public final class LargestEntries implements AutoCloseable {
 
     /** Some entries, column by column. */
     public static final class Entries {
-        private final int[] indices;
-        private final float[] bases;
-        private final float[] models;
+        final int[] indices;
+        final float[] bases;
+        final float[] models;
         private int count;
 
         private Entries(int most) {

@@ -46,18 +46,36 @@ public final class ResidualFigures {
         figures.energy = kept.restEnergy();
         figures.error = kept.restEnergy();
         figures.largest = kept.restLargest();
+        var coded = new Coded();
         kept.walk(some -> {
-            for (int j = 0; j < some.count(); j++) {
-                if (!entries.next() || entries.index() != some.index(j)) {
-                    throw new IllegalStateException("the part lacks entry " + some.index(j));
-                }
-                figures.add(some.base(j), some.model(j), entries.absolute(some.base(j)));
-            }
+            coded.read(some, entries);
+            figures.addAll(some.bases, some.models, coded.values, some.count());
         });
         if (entries.next()) {
             throw new IllegalStateException("the part has an entry more: " + entries.index());
         }
         return figures.toMap(kept.count());
+    }
+
+    /** What a part has of some entries. */
+    private static final class Coded {
+        private long[] positions = {};
+        private float[] values = {};
+
+        void read(LargestEntries.Entries some, DeltaEntries entries) throws IOException {
+            int count = some.count();
+            if (count > values.length) {
+                positions = new long[count];
+                values = new float[count];
+            }
+            int read = count == 0 ? 0 : entries.next(count, positions, values);
+            for (int j = 0; j < count; j++) {
+                if (j == read || positions[j] != some.indices[j]) {
+                    throw new IllegalStateException("the part lacks entry " + some.index(j));
+                }
+            }
+            entries.absolute(some.bases, values, count);
+        }
     }
 
     private void tile(
@@ -73,6 +91,30 @@ public final class ResidualFigures {
             }
             add(base[i], model[i], stored);
         }
+    }
+
+    /** The same as one by one; sums are kept out of memory. */
+    private void addAll(float[] base, float[] model, float[] stored, int count) {
+        double e = energy;
+        double a = along;
+        double l = length;
+        double r = error;
+        double most = largest;
+        for (int j = 0; j < count; j++) {
+            double u = (double) model[j] - base[j];
+            double kept = (double) stored[j] - base[j];
+            double lost = (double) model[j] - stored[j];
+            e += u * u;
+            a += kept * u;
+            l += kept * kept;
+            r += lost * lost;
+            most = Math.max(most, Math.abs(lost));
+        }
+        energy = e;
+        along = a;
+        length = l;
+        error = r;
+        largest = most;
     }
 
     private void add(float base, float model, float stored) {

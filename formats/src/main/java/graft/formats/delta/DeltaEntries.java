@@ -86,6 +86,46 @@ public final class DeltaEntries {
         return true;
     }
 
+    /**
+     * Moves over the next entries, up to {@code most}: to where {@link #next()} would come one by
+     * one.
+     *
+     * @param positions gets the {@link #index} of each
+     * @param into gets the {@link #value} of each
+     * @return how many they are; 0 after the last one
+     * @throws MalformedFileException if the coded positions break a rule
+     */
+    public int next(int most, long[] positions, float[] into) throws MalformedFileException {
+        int count = (int) Math.min(most, tensor.count() - seen);
+        if (count == 0 || drawn != null || integers != null) {
+            return oneByOne(most, positions, into);
+        }
+        index.next(position, positions, count);
+        position = positions[count - 1];
+        switch (tensor.values()) {
+            case EXACT -> Elements.widen(tensor.info().dtype(), values, seen, into, 0, count);
+            case F16 -> Elements.widen(DType.F16, values, seen, into, 0, count);
+            case BF16 -> Elements.widen(DType.BF16, values, seen, into, 0, count);
+            case SIGN -> signed(seen, tensor.scale(), into, count);
+            case SIGN_ROW, INT4, STEPS, DITHER -> {
+                for (int j = 0; j < count; j++) {
+                    into[j] = value(seen + j, positions[j]);
+                }
+            }
+        }
+        seen += count;
+        return count;
+    }
+
+    private int oneByOne(int most, long[] positions, float[] into) throws MalformedFileException {
+        int count = 0;
+        while (count < most && next()) {
+            positions[count] = position;
+            into[count++] = value();
+        }
+        return count;
+    }
+
     private void checkEnd() throws MalformedFileException {
         if (drawn != null && drawn.next(position, elements) != elements) {
             throw problem("more than the %d kept".formatted(tensor.count()));
@@ -115,16 +155,19 @@ public final class DeltaEntries {
 
     /** Its value: absolute for exact values, the difference to add for all others. */
     public float value() {
-        long ordinal = seen - 1;
+        return value(seen - 1, position);
+    }
+
+    private float value(long ordinal, long at) {
         return switch (tensor.values()) {
             case EXACT -> stored(tensor.info().dtype(), ordinal);
             case F16 -> stored(DType.F16, ordinal);
             case BF16 -> stored(DType.BF16, ordinal);
             case INT4 -> int4(ordinal);
             case SIGN -> signed(ordinal, tensor.scale());
-            case SIGN_ROW -> signed(ordinal, stored(DType.BF16, position / rowLength));
+            case SIGN_ROW -> signed(ordinal, stored(DType.BF16, at / rowLength));
             case STEPS -> (float) (integer * (double) tensor.scale());
-            case DITHER -> (float) ((integer - random.at(position) + 0.5) * tensor.scale());
+            case DITHER -> (float) ((integer - random.at(at) + 0.5) * tensor.scale());
         };
     }
 
@@ -135,6 +178,12 @@ public final class DeltaEntries {
     private float signed(long ordinal, float scale) {
         int sign = values.get(ValueLayout.JAVA_BYTE, signs + (ordinal >> 3)) >> (ordinal & 7);
         return negatedIf(sign, scale);
+    }
+
+    private void signed(long first, float scale, float[] into, int count) {
+        for (int j = 0; j < count; j++) {
+            into[j] = signed(first + j, scale);
+        }
     }
 
     /** By the lowest bit of {@code sign}; a branch would be mispredicted every other time. */
@@ -168,6 +217,22 @@ public final class DeltaEntries {
         }
         DType type = tensor.info().dtype();
         return Elements.round(type, base + value());
+    }
+
+    /**
+     * Turns the values of some entries, as {@link #next(int, long[], float[])} gives them, into
+     * what the model has there, as {@link #absolute(float)} does.
+     *
+     * @param base what the base has at each
+     */
+    public void absolute(float[] base, float[] some, int count) {
+        if (tensor.values() == ValueCodec.EXACT) {
+            return;
+        }
+        for (int j = 0; j < count; j++) {
+            some[j] += base[j];
+        }
+        Elements.round(tensor.info().dtype(), some, count);
     }
 
     private MalformedFileException problem(String problem) {

@@ -36,6 +36,52 @@ final class IndexDecoder {
         return position + gap + 1;
     }
 
+    /** The {@code count} positions after {@code position}, at least one. */
+    void next(long position, long[] into, int count) throws MalformedFileException {
+        long last = position;
+        for (int done = 0; done < count; ) {
+            int some = tensor.index() == IndexCodec.RICE ? wordOfRice(last, into, done, count) : 0;
+            if (some == 0) {
+                into[done] = next(last);
+                some = 1;
+            }
+            done += some;
+            last = into[done - 1];
+        }
+    }
+
+    /**
+     * The positions whose codes lie within the next eight bytes: a word is read once.
+     *
+     * @return how many they are; 0 where a code needs a closer look
+     */
+    private int wordOfRice(long position, long[] into, int from, int to) {
+        if ((at >> 3) + Long.BYTES > index.byteSize()) {
+            return 0;
+        }
+        int parameter = tensor.parameter();
+        long mask = (1L << parameter) - 1;
+        long word = index.get(Layouts.I64, at >> 3) >>> (at & 7);
+        int left = Long.SIZE - (int) (at & 7);
+        long last = position;
+        int j = from;
+        while (j < to) {
+            int ones =
+                    Long.numberOfTrailingZeros(~word); // what was shifted in is zero: at most left
+            int length = ones + 1 + parameter;
+            long gap = ((long) ones << parameter) + (word >>> ones + 1 & mask);
+            if (length > left || gap > elements - last - 2) {
+                break;
+            }
+            last += gap + 1;
+            into[j++] = last;
+            word >>>= length;
+            left -= length;
+        }
+        at += Long.SIZE - (at & 7) - left;
+        return j - from;
+    }
+
     private long gap() throws MalformedFileException {
         return switch (tensor.index()) {
             case DENSE -> 0;

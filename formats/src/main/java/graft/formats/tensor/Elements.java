@@ -178,11 +178,7 @@ public final class Elements {
 
     /** From bits of float32, which are changed; without a branch where there is no NaN. */
     private static void narrowBrain(int[] bits, short[] into, int count) {
-        int largest = 0;
-        for (int i = 0; i < count; i++) {
-            largest = Math.max(largest, bits[i] & Integer.MAX_VALUE);
-        }
-        if (largest > INFINITY_BITS) {
+        if (hasNan(bits, count)) {
             for (int i = 0; i < count; i++) {
                 into[i] = floatToBfloat16(Float.intBitsToFloat(bits[i]));
             }
@@ -228,6 +224,46 @@ public final class Elements {
             case F32, F64 -> value;
             default -> throw notComputable(type);
         };
+    }
+
+    /** {@link #round(DType, float)} of the first {@code count} values, in their place. */
+    public static void round(DType type, float[] values, int count) {
+        switch (type) {
+            case F16 -> {
+                short[] halves = new short[count];
+                narrowHalf(values, 0, halves, count);
+                widenHalf(halves, 0, values, 0, count);
+            }
+            case BF16 -> {
+                int[] bits = new int[count];
+                reinterpret(values, 0, bits, count);
+                roundBrain(bits, count);
+                reinterpret(bits, values, 0, count);
+            }
+            case F32, F64 -> {}
+            default -> throw notComputable(type);
+        }
+    }
+
+    /** Bits of float32, rounded; without a branch where there is no NaN. */
+    private static void roundBrain(int[] bits, int count) {
+        if (hasNan(bits, count)) {
+            for (int i = 0; i < count; i++) {
+                bits[i] = floatToBfloat16(Float.intBitsToFloat(bits[i])) << 16;
+            }
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            bits[i] = bits[i] + 0x7fff + (bits[i] >>> 16 & 1) & 0xffff0000;
+        }
+    }
+
+    private static boolean hasNan(int[] bits, int count) {
+        int largest = 0;
+        for (int i = 0; i < count; i++) {
+            largest = Math.max(largest, bits[i] & Integer.MAX_VALUE);
+        }
+        return largest > INFINITY_BITS;
     }
 
     /** Float32 to bfloat16, to nearest even; a NaN stays a quiet NaN. */

@@ -7,6 +7,7 @@ import graft.formats.FormatException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.tensor.DType;
+import graft.formats.tensor.Elements;
 import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
@@ -115,8 +116,35 @@ class DeltaFileTest {
                     assertThat(entries.value()).isEqualTo(expected(values, i));
                 }
                 assertThat(entries.next()).isFalse();
+                assertManyAtOnce(reader, read, positions, values);
             }
         }
+    }
+
+    /** In runs of every length from 1 to 100. */
+    private static void assertManyAtOnce(
+            DeltaReader reader, SparseTensor tensor, long[] positions, ValueCodec values)
+            throws IOException {
+        DeltaEntries entries = reader.entries(tensor);
+        long[] read = new long[100];
+        float[] stored = new float[100];
+        float[] base = new float[100];
+        Arrays.fill(base, 0.7f);
+        int most = 1;
+        for (int i = 0; i < positions.length; ) {
+            int count = entries.next(most, read, stored);
+            assertThat(count).isEqualTo(Math.min(most, positions.length - i));
+            float[] absolute = stored.clone();
+            entries.absolute(base, absolute, count);
+            for (int j = 0; j < count; j++, i++) {
+                assertThat(read[j]).isEqualTo(positions[i]);
+                assertThat(stored[j]).isEqualTo(expected(values, i));
+                float rounded = Elements.round(tensor.info().dtype(), 0.7f + stored[j]);
+                assertThat(absolute[j]).isEqualTo(values == ValueCodec.EXACT ? stored[j] : rounded);
+            }
+            most = most % 100 + 1;
+        }
+        assertThat(entries.next(most, read, stored)).isZero();
     }
 
     private static float expected(ValueCodec values, int ordinal) {
@@ -271,9 +299,21 @@ class DeltaFileTest {
     }
 
     private static boolean isRefused(Path file) throws IOException {
+        boolean refused = isRefused(file, false);
+        assertThat(isRefused(file, true)).isEqualTo(refused);
+        return refused;
+    }
+
+    private static boolean isRefused(Path file, boolean manyAtOnce) throws IOException {
         try (var reader = DeltaReader.open(file)) {
             for (SparseTensor tensor : reader.header().tensors()) {
                 DeltaEntries entries = reader.entries(tensor);
+                if (manyAtOnce) {
+                    long[] positions = new long[7];
+                    while (entries.next(7, positions, new float[7]) > 0) {
+                        assertThat(positions[0]).isNotNegative();
+                    }
+                }
                 while (entries.next()) {
                     entries.value();
                 }

@@ -77,6 +77,28 @@ class ElementsTest {
         assertThat(Elements.round(DType.BF16, -0f)).isEqualTo(-0f);
     }
 
+    /** Without a NaN among them, as is usual, and with one. */
+    @ParameterizedTest
+    @EnumSource(names = {"F16", "BF16", "F32", "F64"})
+    void manyAreRoundedAsOne(DType type) {
+        var random = new Random(4);
+        float[] values = new float[10_000];
+        for (int i = 0; i < values.length; i++) {
+            float value = Float.intBitsToFloat(random.nextInt());
+            values[i] = Float.isNaN(value) && i < 5_000 ? i : value;
+        }
+        values[17] = Float.MAX_VALUE;
+        values[18] = -0f;
+        for (int count : new int[] {0, 1, 5_000, values.length}) {
+            float[] rounded = values.clone();
+            Elements.round(type, rounded, count);
+            for (int i = 0; i < values.length; i++) {
+                float expected = i < count ? Elements.round(type, values[i]) : values[i];
+                assertThat(rounded[i]).as("%a", values[i]).isEqualTo(Float.valueOf(expected));
+            }
+        }
+    }
+
     private static BigDecimal distance(float value, int bfloat16) {
         return new BigDecimal(value)
                 .subtract(new BigDecimal(Float.intBitsToFloat(bfloat16 << 16)))
