@@ -35,6 +35,33 @@ final class BitWriter {
         fill &= 7;
     }
 
+    /**
+     * Puts the first {@code count} values, each as {@link #put} does.
+     *
+     * @param bits of each, up to {@link #MOST}
+     */
+    void put(long[] values, int count, int bits) {
+        int pairs = 2 * bits <= MOST ? count & -2 : 0;
+        byte[] to = out;
+        int next = at;
+        long last = pending;
+        int filled = fill;
+        for (int i = 0; i < pairs; i += 2) {
+            last |= (values[i] | values[i + 1] << bits) << filled;
+            filled += 2 * bits;
+            LittleEndian.putI64(to, next, last);
+            next += filled >>> 3;
+            last >>>= filled & -8;
+            filled &= 7;
+        }
+        at = next;
+        pending = last;
+        fill = filled;
+        for (int i = pairs; i < count; i++) {
+            put(values[i], bits);
+        }
+    }
+
     /** Elias's gamma code of a number from 1: as many zeros as it has further bits, then it. */
     void putGamma(int value) {
         int further = 31 - Integer.numberOfLeadingZeros(value);

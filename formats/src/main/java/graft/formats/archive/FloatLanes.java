@@ -1,16 +1,22 @@
 package graft.formats.archive;
 
 /**
- * Takes the floats of a segment apart, several at a time, and puts them together: the <i>value</i>,
+ * Takes the floats of segments apart, several at a time, and puts them together: the <i>value</i>,
  * which is the exponent with the highest mantissa bits, in two bytes; and the <i>rest</i>, the sign
  * below the other mantissa bits, without those that are zero in the whole segment.
+ *
+ * <p>Loops over words do one thing each: compilers make vectors of them. Not thread-safe.
  */
 final class FloatLanes {
+    /** Segments that are worked on together, at most: long loops, in the first cache. */
+    static final int GROUP = 32;
+
     private final int width;
     private final int lane;
     private final int low;
     private final long signs;
     private final long values;
+    private final long[] rests = new long[GROUP * FloatSegment.SIZE / 2];
     private BitLanes lanes;
     private int zeros;
     private int restBits;
@@ -30,24 +36,47 @@ final class FloatLanes {
     }
 
     /**
-     * The values of a segment that begins at {@code at}, whole words; how many of the lowest bits
-     * are zero in all of them, of those that are no value.
+     * The values of segments.
+     *
+     * @param bytes of them, whole words
      */
-    int split(byte[] raw, int at, int bytes, byte[] into, int to) {
-        long any = 0;
-        for (int i = 0; i < bytes; i += 8) {
-            long word = LittleEndian.getI64(raw, at + i);
-            any |= word;
-            if (width == 2) {
-                LittleEndian.putI64(into, to + i, word >>> low & values);
-            } else if (width == 4) {
-                long two = word >>> low & values;
-                LittleEndian.putI32(into, to + (i >> 1), (int) (two | two >>> 16));
-            } else {
-                LittleEndian.putI64(
-                        into, to + 2 * i, widened(word & 0xffff_ffffL) >>> low & values);
-                LittleEndian.putI64(into, to + 2 * i + 8, widened(word >>> 32) >>> low & values);
+    void split(byte[] raw, int at, int bytes, byte[] into, int to) {
+        int shift = low;
+        long mask = values;
+        switch (width) {
+            case 2 -> {
+                for (int i = 0; i < bytes; i += 8) {
+                    long word = LittleEndian.getI64(raw, at + i);
+                    LittleEndian.putI64(into, to + i, word >>> shift & mask);
+                }
             }
+            case 4 -> {
+                for (int i = 0; i < bytes; i += 8) {
+                    long two = LittleEndian.getI64(raw, at + i) >>> shift & mask;
+                    LittleEndian.putI32(into, to + (i >> 1), (int) (two | two >>> 16));
+                }
+            }
+            default -> {
+                for (int i = 0; i < bytes; i += 8) {
+                    long word = LittleEndian.getI64(raw, at + i);
+                    long lower = widened(word & 0xffff_ffffL) >>> shift & mask;
+                    LittleEndian.putI64(into, to + 2 * i, lower);
+                    LittleEndian.putI64(
+                            into, to + 2 * i + 8, widened(word >>> 32) >>> shift & mask);
+                }
+            }
+        }
+    }
+
+    /**
+     * How many of the lowest bits are zero in all numbers, of those that are no value.
+     *
+     * @param bytes of the numbers, whole words
+     */
+    int zeros(byte[] raw, int at, int bytes) {
+        long any = 0;
+        for (int i = 0; i < bytes && (any & signs) == 0; i += 8) { // mostly the first shows it
+            any |= LittleEndian.getI64(raw, at + i);
         }
         int folded = (int) (any | any >>> 32);
         folded |= width < 4 ? folded >>> 16 : 0;
@@ -75,37 +104,77 @@ final class FloatLanes {
         return restBits;
     }
 
-    /** The rests of the numbers in a word, next to each other. */
-    long rest(long word) {
-        return lanes.close((word >>> zeros << 1 & ~signs | word >>> lane - 1 & signs));
+    /**
+     * Writes the rests of segments.
+     *
+     * @param bytes of the segments, whole words, of {@link #GROUP} segments at most
+     * @param count numbers in them; what follows is left out
+     */
+    void rests(byte[] raw, int at, int bytes, int count, BitWriter to) {
+        int together = 8 / width;
+        int words = bytes >>> 3;
+        int down = zeros;
+        int top = lane - 1;
+        long mask = signs;
+        for (int i = 0; i < words; i++) {
+            long word = LittleEndian.getI64(raw, at + 8 * i);
+            rests[i] = word >>> down << 1 & ~mask | word >>> top & mask;
+        }
+        lanes.close(rests, words);
+        int whole = count / together;
+        to.put(rests, whole, together * restBits);
+        if (whole < words) {
+            to.put(rests[whole], count % together * restBits);
+        }
     }
 
     /**
-     * Puts a segment together.
+     * Puts segments together.
      *
+     * @param parts their values
      * @param from of which eight bytes beyond the rests can be read
      * @param bit where in it the rests begin
-     * @param bytes of the segment, whole words
+     * @param bytes of the segments, whole words, of {@link #GROUP} segments at most
      */
     void join(byte[] parts, byte[] from, int bit, byte[] raw, int at, int bytes) {
+        int words = bytes >>> 3;
         int step = 8 / width * restBits;
         int next = bit;
-        for (int i = 0; i < bytes; i += 8) {
-            long rest = lanes.open(LittleEndian.getI64(from, next >>> 3) >>> (next & 7));
+        for (int i = 0; i < words; i++) {
+            rests[i] = LittleEndian.getI64(from, next >>> 3) >>> (next & 7);
             next += step;
-            long value;
-            if (width == 2) {
-                value = LittleEndian.getI64(parts, i);
-            } else if (width == 4) {
-                long two = LittleEndian.getI32(parts, i >> 1) & 0xffff_ffffL;
-                value = (two | two << 16) & 0x0000_ffff_0000_ffffL;
-            } else {
-                value =
-                        narrowed(LittleEndian.getI64(parts, 2 * i))
-                                | narrowed(LittleEndian.getI64(parts, 2 * i + 8)) << 32;
+        }
+        lanes.open(rests, words);
+        int up = zeros;
+        int top = lane - 1;
+        long mask = signs;
+        for (int i = 0; i < words; i++) {
+            long rest = rests[i];
+            rests[i] = (rest & ~mask) << up >>> 1 | (rest & mask) << top;
+        }
+        int shift = low;
+        switch (width) {
+            case 2 -> {
+                for (int i = 0; i < words; i++) {
+                    long value = LittleEndian.getI64(parts, 8 * i);
+                    LittleEndian.putI64(raw, at + 8 * i, value << shift | rests[i]);
+                }
             }
-            long word = value << low | (rest & ~signs) << zeros >>> 1 | (rest & signs) << lane - 1;
-            LittleEndian.putI64(raw, at + i, word);
+            case 4 -> {
+                for (int i = 0; i < words; i++) {
+                    long two = LittleEndian.getI32(parts, 4 * i) & 0xffff_ffffL;
+                    long value = (two | two << 16) & 0x0000_ffff_0000_ffffL;
+                    LittleEndian.putI64(raw, at + 8 * i, value << shift | rests[i]);
+                }
+            }
+            default -> {
+                for (int i = 0; i < words; i++) {
+                    long value =
+                            narrowed(LittleEndian.getI64(parts, 16 * i))
+                                    | narrowed(LittleEndian.getI64(parts, 16 * i + 8)) << 32;
+                    LittleEndian.putI64(raw, at + 8 * i, value << shift | rests[i]);
+                }
+            }
         }
     }
 }

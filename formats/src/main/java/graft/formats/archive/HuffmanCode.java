@@ -121,16 +121,18 @@ final class HuffmanCode {
     }
 
     /**
-     * For the encoder, by value: the word, its first bit lowest, {@code << 4}, and its length.
+     * For the encoder, by value: the word in the highest bits, its first bit lowest, and in the six
+     * lowest its length.
      *
      * @param values of the symbols
      */
-    static void words(byte[] sizes, int from, int symbols, int[] values, int[] words) {
+    static void words(byte[] sizes, int from, int symbols, int[] values, long[] words) {
         int at = 0;
         for (int size = LARGEST; size > 0; size--) {
+            int length = LARGEST - size;
             for (int symbol = 0; symbol < symbols; symbol++) {
                 if (sizes[from + symbol] == size) {
-                    words[values[symbol]] = reversed(at) << 4 | LARGEST - size;
+                    words[values[symbol]] = (long) reversed(at) << -length | length;
                     at += 1 << size - 1;
                 }
             }

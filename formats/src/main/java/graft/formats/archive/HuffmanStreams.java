@@ -19,7 +19,6 @@ final class HuffmanStreams {
     private final byte[] buffer;
     private final int room;
     private final int[] at = new int[STREAMS];
-    private final int[] fill = new int[STREAMS];
     private final long[] pending = new long[STREAMS];
 
     /**
@@ -32,63 +31,65 @@ final class HuffmanStreams {
 
     void begin() {
         for (int s = 0; s < STREAMS; s++) {
-            at[s] = s * room;
-            fill[s] = 0;
+            at[s] = s * room << 3;
             pending[s] = 0;
         }
     }
 
     /**
-     * Codes {@code count} values, of which the first is of stream 0.
+     * Codes values from {@code first}, which is of stream 0, to {@code end}.
      *
      * @param words by value, {@link HuffmanCode#words}; the length is a power of two
      */
-    void encode(byte[] values, int first, int count, int[] words) {
-        int whole = count & -STEP;
+    void encode(byte[] values, int first, int end, long[] words) {
+        int whole = first + (end - first & -STEP);
         for (int s = 0; s < STREAMS; s++) {
-            long bits = pending[s];
-            int filled = fill[s];
-            int to = at[s];
-            for (int i = 2 * (first + s); i < 2 * (first + whole); i += 2 * STEP) {
-                int w0 = words[LittleEndian.getU16(values, i) & words.length - 1];
-                int w1 = words[LittleEndian.getU16(values, i + 8) & words.length - 1];
-                int w2 = words[LittleEndian.getU16(values, i + 16) & words.length - 1];
-                int w3 = words[LittleEndian.getU16(values, i + 24) & words.length - 1];
-                int half = (w0 & 15) + (w1 & 15);
-                long two = w0 >>> 4 | (long) (w1 >>> 4) << (w0 & 15);
-                long next = w2 >>> 4 | (long) (w3 >>> 4) << (w2 & 15);
-                bits |= (two | next << half) << filled;
-                filled += half + (w2 & 15) + (w3 & 15);
-                LittleEndian.putI64(buffer, to, bits);
-                to += filled >>> 3;
-                bits >>>= filled & -8;
-                filled &= 7;
+            encode(values, 2 * (first + s), 2 * whole, words, s);
+            for (int i = whole + s; i < end; i += STREAMS) {
+                long word = words[LittleEndian.getU16(values, 2 * i) & words.length - 1];
+                pending[s] = pending[s] >>> word | word;
+                LittleEndian.putI64(
+                        buffer, at[s] >>> 3, pending[s] >>> -((at[s] & 7) + (int) word));
+                at[s] += (int) word;
             }
-            for (int i = whole + s; i < count; i += STREAMS) {
-                int word = words[LittleEndian.getU16(values, 2 * (first + i)) & words.length - 1];
-                bits |= (long) (word >>> 4) << filled;
-                filled += word & 15;
-                LittleEndian.putI64(buffer, to, bits);
-                to += filled >>> 3;
-                bits >>>= filled & -8;
-                filled &= 7;
-            }
-            pending[s] = bits;
-            fill[s] = filled;
-            at[s] = to;
         }
+    }
+
+    /**
+     * Bits that wait lie highest, the last one at the top, as words do; what is below them is of no
+     * account. A shift looks at the six lowest bits of its distance alone, so lengths need not be
+     * taken out of words, and what is left of them stays below the bits that count.
+     */
+    private void encode(byte[] values, int first, int end, long[] words, int stream) {
+        byte[] out = buffer;
+        long bits = pending[stream];
+        int to = at[stream];
+        for (int i = first; i < end; i += 2 * STEP) {
+            long w0 = words[LittleEndian.getU16(values, i) & words.length - 1];
+            long w1 = words[LittleEndian.getU16(values, i + 8) & words.length - 1];
+            long w2 = words[LittleEndian.getU16(values, i + 16) & words.length - 1];
+            long w3 = words[LittleEndian.getU16(values, i + 24) & words.length - 1];
+            int two = (int) (w2 + w3);
+            int four = two + (int) (w0 + w1);
+            bits = bits >>> four | ((w0 >>> w1 | w1) >>> two | (w2 >>> w3 | w3));
+            LittleEndian.putI64(out, to >>> 3, bits >>> -((to & 7) + four));
+            to += four;
+        }
+        pending[stream] = bits;
+        at[stream] = to;
     }
 
     /** Bytes of a stream, when all is coded. */
     int bytes(int stream) {
-        return at[stream] - stream * room + (fill[stream] + 7 >>> 3);
+        return (at[stream] + 7 >>> 3) - stream * room;
     }
 
     /** Copies the streams, one after the other; where they end. */
     int append(byte[] out, int to) {
         int end = to;
         for (int s = 0; s < STREAMS; s++) {
-            LittleEndian.putI64(buffer, at[s], pending[s]);
+            // the last byte, with zero-bits above
+            LittleEndian.putI64(buffer, at[s] >>> 3, pending[s] >>> 1 >>> 63 - (at[s] & 7));
             System.arraycopy(buffer, s * room, out, end, bytes(s));
             end += bytes(s);
         }
@@ -106,11 +107,11 @@ final class HuffmanStreams {
     }
 
     /**
-     * Decodes the values of a segment, to the start of {@code values}.
+     * Decodes the values of a segment.
      *
      * @param entries {@link HuffmanCode#entries}
      */
-    void decode(byte[] in, char[] entries, byte[] values, int count) {
+    void decode(byte[] in, char[] entries, byte[] values, int to, int count) {
         int at0 = at[0];
         int at1 = at[1];
         int at2 = at[2];
@@ -126,7 +127,7 @@ final class HuffmanStreams {
             long a1 = entries[(int) b1 & m];
             long a2 = entries[(int) b2 & m];
             long a3 = entries[(int) b3 & m];
-            LittleEndian.putI64(values, 2 * i, joined(a0, a1, a2, a3));
+            LittleEndian.putI64(values, to + 2 * i, joined(a0, a1, a2, a3));
             b0 >>>= a0;
             b1 >>>= a1;
             b2 >>>= a2;
@@ -135,7 +136,7 @@ final class HuffmanStreams {
             long c1 = entries[(int) b1 & m];
             long c2 = entries[(int) b2 & m];
             long c3 = entries[(int) b3 & m];
-            LittleEndian.putI64(values, 2 * i + 8, joined(c0, c1, c2, c3));
+            LittleEndian.putI64(values, to + 2 * i + 8, joined(c0, c1, c2, c3));
             b0 >>>= c0;
             b1 >>>= c1;
             b2 >>>= c2;
@@ -144,7 +145,7 @@ final class HuffmanStreams {
             long d1 = entries[(int) b1 & m];
             long d2 = entries[(int) b2 & m];
             long d3 = entries[(int) b3 & m];
-            LittleEndian.putI64(values, 2 * i + 16, joined(d0, d1, d2, d3));
+            LittleEndian.putI64(values, to + 2 * i + 16, joined(d0, d1, d2, d3));
             b0 >>>= d0;
             b1 >>>= d1;
             b2 >>>= d2;
@@ -153,7 +154,7 @@ final class HuffmanStreams {
             long e1 = entries[(int) b1 & m];
             long e2 = entries[(int) b2 & m];
             long e3 = entries[(int) b3 & m];
-            LittleEndian.putI64(values, 2 * i + 24, joined(e0, e1, e2, e3));
+            LittleEndian.putI64(values, to + 2 * i + 24, joined(e0, e1, e2, e3));
             at0 += (int) (a0 + c0 + d0 + e0 & LENGTH);
             at1 += (int) (a1 + c1 + d1 + e1 & LENGTH);
             at2 += (int) (a2 + c2 + d2 + e2 & LENGTH);
@@ -166,7 +167,7 @@ final class HuffmanStreams {
         for (int i = whole; i < count; i++) {
             int from = at[i & 3];
             int entry = entries[(int) (LittleEndian.getI64(in, from >>> 3) >>> (from & 7)) & m];
-            LittleEndian.putI16(values, 2 * i, entry >>> HuffmanCode.LENGTH_BITS);
+            LittleEndian.putI16(values, to + 2 * i, entry >>> HuffmanCode.LENGTH_BITS);
             at[i & 3] = from + (int) (entry & LENGTH);
         }
     }

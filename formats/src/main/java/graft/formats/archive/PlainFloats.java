@@ -21,21 +21,30 @@ final class PlainFloats {
     /** Values of a segment, two bytes each. */
     private static final int SEGMENT = 2 * FloatSegment.SIZE;
 
+    /**
+     * Segments of one table that are coded together, at most: what is read four times stays near.
+     */
+    private static final int TOGETHER = 64;
+
     private final byte[] parts;
     private final byte[] classes;
     private final byte[] zeros;
     private final int[] levels;
     private final byte[] last = new byte[4 * FloatSegment.SIZE + BitWriter.SLACK_BYTES];
-    private final int[] valueCounts = new int[CLASSES << MAX_VALUE_BITS];
+
+    /** Four counters for each value of each class: {@link #count}. */
+    private final int[] valueCounts = new int[CLASSES << MAX_VALUE_BITS + 2];
+
     private final int[] contextCounts = new int[CLASSES << 8];
     private final int[] values = new int[MAX_SYMBOLS];
     private final byte[] sizes = new byte[MAX_SYMBOLS << 4];
-    private final int[][] words = new int[SymbolModel.MAX_TABLES][MAX_VALUES];
+    private final long[][] words = new long[SymbolModel.MAX_TABLES][MAX_VALUES];
     private final char[][] entries = new char[SymbolModel.MAX_TABLES][HuffmanCode.TOTAL];
     private final HuffmanStreams streams;
     private final SideStream side;
     private final SideStream precision;
 
+    private int lowestClass;
     private int valueCount;
     private int mantissaBits;
     private Contexts contexts = Contexts.join(new int[1 << 8], 1, 1);
@@ -62,9 +71,9 @@ final class PlainFloats {
             if (collectValues(type)) {
                 int[] counts = contextCounts;
                 Arrays.fill(counts, 0);
-                for (int c = 0; c < CLASSES; c++) {
+                for (int c = lowestClass; c < CLASSES; c++) {
                     for (int i = 0; i < valueCount; i++) {
-                        counts[c << 8 | i] = valueCounts[c << MAX_VALUE_BITS | values[i]];
+                        counts[c << 8 | i] = counted(c, values[i]);
                     }
                 }
                 contexts = Contexts.join(counts, CLASSES, valueCount);
@@ -98,61 +107,94 @@ final class PlainFloats {
     /** Values, classes, zero bits, counts of values by class; returns the bits left as they are. */
     private long measure(byte[] raw, int count, ElementType type) {
         int segments = FloatSegment.segments(count);
+        int bytes = FloatSegment.SIZE * type.bytes();
         int low = type.mantissaBits() - mantissaBits;
         var lanes = new FloatLanes(type, mantissaBits);
         long rawBits = 0;
         int highest = 0;
-        for (int s = 0; s < segments; s++) {
-            int n = FloatSegment.count(s, count);
-            byte[] from = whole(raw, s, n, type);
-            int at = from == raw ? s * FloatSegment.SIZE * type.bytes() : 0;
-            zeros[s] =
-                    (byte)
-                            lanes.split(
-                                    from, at, FloatSegment.SIZE * type.bytes(), parts, s * SEGMENT);
-            // half an octave per level: the mean of exponents with one mantissa bit
-            levels[s] = (sum(s) << 1 >>> mantissaBits) / n;
-            highest = Math.max(highest, levels[s]);
-            rawBits += (long) n * (1 + low - zeros[s]);
+        for (int first = 0, end; first < segments; first = end) {
+            end = group(first, count);
+            int n = Math.min(FloatSegment.SIZE, count - first * FloatSegment.SIZE);
+            byte[] from = whole(raw, first, n, type);
+            int at = from == raw ? first * bytes : 0;
+            lanes.split(from, at, (end - first) * bytes, parts, first * SEGMENT);
+            for (int s = first; s < end; s++) {
+                zeros[s] = (byte) lanes.zeros(from, at + (s - first) * bytes, bytes);
+                // half an octave per level: the mean of exponents with one mantissa bit
+                levels[s] = (sum(s) << 1 >>> mantissaBits) / n;
+                highest = Math.max(highest, levels[s]);
+                rawBits += (long) n * (1 + low - zeros[s]);
+            }
         }
-        Arrays.fill(valueCounts, 0);
+        lowestClass = CLASSES - 1;
         for (int s = 0; s < segments; s++) {
-            int c = Math.max(0, levels[s] - highest + CLASSES - 1);
-            classes[s] = (byte) c;
-            count(s, FloatSegment.count(s, count), c << MAX_VALUE_BITS);
+            classes[s] = (byte) Math.max(0, levels[s] - highest + CLASSES - 1);
+            lowestClass = Math.min(lowestClass, classes[s]);
+        }
+        Arrays.fill(valueCounts, lowestClass << MAX_VALUE_BITS + 2, valueCounts.length, 0);
+        for (int s = 0; s < segments; s++) {
+            int to = classes[s] << MAX_VALUE_BITS + 2;
+            count(parts, s, FloatSegment.count(s, count), valueCounts, to);
         }
         return rawBits;
+    }
+
+    /** Where a group of whole segments ends, or the last segment, which may be shorter. */
+    private static int group(int first, int count) {
+        int whole = count / FloatSegment.SIZE;
+        return first < whole ? Math.min(whole, first + FloatLanes.GROUP) : first + 1;
+    }
+
+    /** Where those of a group end that are without as many zeros as the first. */
+    private int alike(int first, int end) {
+        int next = first + 1;
+        while (next < end && zeros[next] == zeros[first]) {
+            next++;
+        }
+        return next;
     }
 
     /** The sum of a segment's values: 32 of ten bits fit into a lane of 16. */
     private int sum(int segment) {
         long sums = 0;
-        for (int i = segment * SEGMENT; i < (segment + 1) * SEGMENT; i += 8) {
-            sums += LittleEndian.getI64(parts, i);
+        for (int i = segment * SEGMENT; i < (segment + 1) * SEGMENT; i += 32) {
+            long two = LittleEndian.getI64(parts, i) + LittleEndian.getI64(parts, i + 8);
+            long next = LittleEndian.getI64(parts, i + 16) + LittleEndian.getI64(parts, i + 24);
+            sums += two + next;
         }
-        long two = (sums & 0x0000_ffff_0000_ffffL) + (sums >>> 16 & 0x0000_ffff_0000_ffffL);
-        return (int) (two + (two >>> 32));
+        long pairs = (sums & 0x0000_ffff_0000_ffffL) + (sums >>> 16 & 0x0000_ffff_0000_ffffL);
+        return (int) (pairs + (pairs >>> 32));
     }
 
-    private void count(int segment, int n, int to) {
-        int at = segment * SEGMENT;
-        int mask = MAX_VALUES - 1;
-        int i = 0;
-        for (; i + 4 <= n; i += 4) {
-            long four = LittleEndian.getI64(parts, at + 2 * i);
-            valueCounts[to | (int) four & mask]++;
-            valueCounts[to | (int) (four >>> 16) & mask]++;
-            valueCounts[to | (int) (four >>> 32) & mask]++;
-            valueCounts[to | (int) (four >>> 48) & mask]++;
+    /**
+     * Counts the values of a segment. Neighbours have counters of their own: one that was just
+     * stored is slow to load.
+     *
+     * @param to of the counters of its class
+     */
+    private static void count(byte[] parts, int segment, int n, int[] counts, int to) {
+        int begin = segment * SEGMENT;
+        int whole = begin + (n & -4) * 2;
+        for (int i = begin; i < whole; i += 8) {
+            counts[to + 4 * LittleEndian.getU16(parts, i) & counts.length - 1]++;
+            counts[to + 4 * LittleEndian.getU16(parts, i + 2) + 1 & counts.length - 1]++;
+            counts[to + 4 * LittleEndian.getU16(parts, i + 4) + 2 & counts.length - 1]++;
+            counts[to + 4 * LittleEndian.getU16(parts, i + 6) + 3 & counts.length - 1]++;
         }
-        for (; i < n; i++) {
-            valueCounts[to | LittleEndian.getU16(parts, at + 2 * i) & mask]++;
+        for (int i = whole; i < begin + 2 * n; i += 2) {
+            counts[to + 4 * LittleEndian.getU16(parts, i) & counts.length - 1]++;
         }
+    }
+
+    /** How often a class has a value. */
+    private int counted(int c, int value) {
+        int at = (c << MAX_VALUE_BITS | value) << 2;
+        return valueCounts[at] + valueCounts[at + 1] + valueCounts[at + 2] + valueCounts[at + 3];
     }
 
     /** The block, or its last segment filled up with zeros. */
     private byte[] whole(byte[] raw, int segment, int n, ElementType type) {
-        if (n == FloatSegment.SIZE) {
+        if (n >= FloatSegment.SIZE) {
             return raw;
         }
         Arrays.fill(last, (byte) 0);
@@ -167,8 +209,8 @@ final class PlainFloats {
         valueCount = 0;
         for (int value = 0; value < range; value++) {
             boolean occurs = false;
-            for (int c = 0; c < CLASSES && !occurs; c++) {
-                occurs = valueCounts[c << MAX_VALUE_BITS | value] > 0;
+            for (int c = CLASSES - 1; c >= lowestClass && !occurs; c--) {
+                occurs = counted(c, value) > 0;
             }
             if (occurs) {
                 if (valueCount == MAX_SYMBOLS) {
@@ -200,8 +242,17 @@ final class PlainFloats {
         streams.begin();
         for (int s = 0; s < segments; s++) {
             classes[s] = contexts.tableOf()[classes[s]];
+        }
+        for (int s = 0, next; s < segments; s = next) {
+            next = s + 1;
+            while (next < segments && next < s + TOGETHER && classes[next] == classes[s]) {
+                next++;
+            }
             streams.encode(
-                    parts, s * FloatSegment.SIZE, FloatSegment.count(s, count), words[classes[s]]);
+                    parts,
+                    s * FloatSegment.SIZE,
+                    Math.min(count, next * FloatSegment.SIZE),
+                    words[classes[s]]);
         }
         side.prepare(classes, segments, header);
         precision.prepare(zeros, segments, header);
@@ -213,26 +264,16 @@ final class PlainFloats {
     }
 
     private int writeRest(byte[] raw, int count, ElementType type, byte[] out, int at) {
-        int width = type.bytes();
-        int together = 8 / width;
+        int bytes = FloatSegment.SIZE * type.bytes();
+        int segments = FloatSegment.segments(count);
         var lanes = new FloatLanes(type, mantissaBits);
         var rest = new BitWriter(out, at);
-        for (int s = 0; s < FloatSegment.segments(count); s++) {
-            int n = FloatSegment.count(s, count);
-            byte[] from = whole(raw, s, n, type);
-            int first = from == raw ? s * FloatSegment.SIZE * width : 0;
-            int bits = lanes.without(zeros[s]);
-            int step = together * bits;
-            int i = 0;
-            for (; 2 * step <= BitWriter.MOST && i + 2 * together <= n; i += 2 * together) {
-                long one = lanes.rest(LittleEndian.getI64(from, first + i * width));
-                long two = lanes.rest(LittleEndian.getI64(from, first + i * width + 8));
-                rest.put(one | two << step, 2 * step);
-            }
-            for (; i < n; i += together) {
-                long rests = lanes.rest(LittleEndian.getI64(from, first + i * width));
-                rest.put(rests, Math.min(together, n - i) * bits);
-            }
+        for (int first = 0, end; first < segments; first = end) {
+            end = alike(first, group(first, count));
+            int n = Math.min((end - first) * FloatSegment.SIZE, count - first * FloatSegment.SIZE);
+            byte[] from = whole(raw, first, n, type);
+            lanes.without(zeros[first]);
+            lanes.rests(from, from == raw ? first * bytes : 0, (end - first) * bytes, n, rest);
         }
         return rest.end();
     }
@@ -294,17 +335,22 @@ final class PlainFloats {
             throws CorruptBlockException {
         int width = type.bytes();
         int bytes = FloatSegment.SIZE * width;
+        int segments = FloatSegment.segments(count);
         var lanes = new FloatLanes(type, mantissaBits);
         int bit = rest << 3;
-        for (int s = 0; s < FloatSegment.segments(count); s++) {
-            int n = FloatSegment.count(s, count);
-            streams.decode(in, entries[classes[s]], parts, n);
-            int bits = lanes.without(zeros[s]);
-            if (n == FloatSegment.SIZE) {
-                lanes.join(parts, in, bit, raw, s * bytes, bytes);
+        for (int first = 0, next; first < segments; first = next) {
+            next = alike(first, group(first, count));
+            int n = Math.min((next - first) * FloatSegment.SIZE, count - first * FloatSegment.SIZE);
+            for (int s = first; s < next; s++) {
+                int of = FloatSegment.count(s, count);
+                streams.decode(in, entries[classes[s]], parts, (s - first) * SEGMENT, of);
+            }
+            int bits = lanes.without(zeros[first]);
+            if (n >= FloatSegment.SIZE) {
+                lanes.join(parts, in, bit, raw, first * bytes, (next - first) * bytes);
             } else {
                 lanes.join(parts, in, bit, last, 0, (n * width + 7) / 8 * 8);
-                System.arraycopy(last, 0, raw, s * bytes, n * width);
+                System.arraycopy(last, 0, raw, first * bytes, n * width);
             }
             bit += n * bits;
         }
