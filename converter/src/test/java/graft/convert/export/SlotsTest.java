@@ -7,6 +7,7 @@ import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.plan.Progress;
 import graft.convert.testing.Python;
+import graft.formats.UnsupportedFeatureException;
 import graft.formats.onnx.OnnxAdapter;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.peft.LoraModule;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -257,6 +259,18 @@ class SlotsTest {
                         export("dynamo", SlotNames.peft, DType.F32, "out", Stream.of("fft-pos")))
                 .isInstanceOf(ConversionException.BaseMismatch.class)
                 .hasMessageContaining("slots take adapters only");
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+
+    /** Whether the base has a bias to add to, or not. */
+    @ParameterizedTest
+    @ValueSource(strings = {"lora_bias", "lora_bias_no_base_bias"})
+    void biasOfFactorsIsRefusedByName(String name) {
+        String adapter = FAMILY.resolve("../../adapters/" + name + "/adapter").toString();
+        assertThatThrownBy(() ->
+                        export("dynamo", SlotNames.peft, DType.F32, "out", Stream.of(adapter)))
+                .isInstanceOf(UnsupportedFeatureException.class)
+                .hasMessageContaining("does not handle lora_bias");
         assertThat(folder.resolve("out")).doesNotExist();
     }
 
