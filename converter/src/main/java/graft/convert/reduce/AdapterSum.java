@@ -193,15 +193,18 @@ final class AdapterSum implements AutoCloseable {
 
     /**
      * Whether a module is one of a model with several text encoders: of one that is not the first,
-     * of a transformer, or of an SDXL UNet, whose cross-attention is 2048 wide (SD 1: 768, SD 2:
-     * 1024).
+     * of a transformer, or of an SDXL UNet: its cross-attention is 2048 wide (SD 1: 768, SD 2:
+     * 1024) and it has several transformer blocks where those have one. A first text encoder alone
+     * does not tell: that of SDXL is that of SD 1.
      */
     private static boolean hasSeveralTextEncoders(List<Term> terms) {
         Term first = terms.getFirst();
         ModulePath place = first.adapter().locate(first.module());
         return switch (place.component()) {
             case "text_encoder_2", "text_encoder_3", "transformer" -> true;
-            case "unet" -> place.path().endsWith("attn2.to_k") && first.module().in() == 2048;
+            case "unet" ->
+                    place.path().contains(".transformer_blocks.1.")
+                            || place.path().endsWith("attn2.to_k") && first.module().in() == 2048;
             default -> false;
         };
     }

@@ -31,6 +31,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** What lies in an adapter beside plain factors, and adapters that are not peft's. */
 class CarriedTest {
@@ -158,33 +159,60 @@ class CarriedTest {
     /** Tools look for a number where a model has several text encoders. */
     @Test
     void severalTextEncodersAreNumbered() throws IOException {
-        Path source =
-                ADAPTERS.resolve("diffusers_peft_keys/adapter/pytorch_lora_weights.safetensors");
-        Path two = Files.createDirectory(folder.resolve("two")).resolve(source.getFileName());
-        try (var file = SafetensorsReader.open(source)) {
-            List<TensorInfo> infos = new ArrayList<>();
-            Map<String, String> sources = new LinkedHashMap<>();
-            for (TensorInfo info : file.tensors()) {
-                infos.add(info);
-                sources.put(info.name(), info.name());
-                if (info.name().startsWith("text_encoder.")) {
-                    String second = info.name().replace("text_encoder.", "text_encoder_2.");
-                    infos.add(new TensorInfo(second, info.dtype(), info.shape()));
-                    sources.put(second, info.name());
-                }
-            }
-            try (var writer = SafetensorsWriter.create(two, infos, Map.of())) {
-                for (var entry : sources.entrySet()) {
-                    writer.write(entry.getKey(), 0, file.bytes(entry.getValue()));
-                }
-            }
-        }
         var prefixes =
                 Map.of(
                         "unet", "lora_unet_",
                         "text_encoder", "lora_te1_",
                         "text_encoder_2", "lora_te2_");
+        Path two =
+                renamed(name ->
+                        name.startsWith("text_encoder.")
+                                ? List.of(name, name.replace("text_encoder.", "text_encoder_2."))
+                                : List.of(name));
         assertBecomesKohya(two, prefixes);
+    }
+
+    /** Of text encoders alone, the second tells that there are two. */
+    @Test
+    void textEncodersWithoutUnetAreNumberedWhereThereAreTwo() throws IOException {
+        Path two =
+                renamed(name ->
+                        name.startsWith("text_encoder.")
+                                ? List.of(name, name.replace("text_encoder.", "text_encoder_2."))
+                                : List.of());
+        assertBecomesKohya(two, Map.of("text_encoder", "lora_te1_", "text_encoder_2", "lora_te2_"));
+    }
+
+    /** SDXL's UNet alone has more than one transformer block in a row. */
+    @Test
+    void unetOfSdxlTellsThatThereAreSeveralTextEncoders() throws IOException {
+        Path sdxl =
+                renamed(name ->
+                        List.of(name.replace("transformer_blocks.0", "transformer_blocks.1")));
+        assertBecomesKohya(sdxl, Map.of("unet", "lora_unet_", "text_encoder", "lora_te1_"));
+    }
+
+    /** An adapter of diffusers, each tensor under other names. */
+    private Path renamed(Function<String, List<String>> names) throws IOException {
+        Path source =
+                ADAPTERS.resolve("diffusers_peft_keys/adapter/pytorch_lora_weights.safetensors");
+        Path copy = Files.createDirectory(folder.resolve("renamed")).resolve(source.getFileName());
+        try (var file = SafetensorsReader.open(source)) {
+            List<TensorInfo> infos = new ArrayList<>();
+            Map<String, String> sources = new LinkedHashMap<>();
+            for (TensorInfo info : file.tensors()) {
+                for (String name : names.apply(info.name())) {
+                    infos.add(new TensorInfo(name, info.dtype(), info.shape()));
+                    sources.put(name, info.name());
+                }
+            }
+            try (var writer = SafetensorsWriter.create(copy, infos, Map.of())) {
+                for (var entry : sources.entrySet()) {
+                    writer.write(entry.getKey(), 0, file.bytes(entry.getValue()));
+                }
+            }
+        }
+        return copy;
     }
 
     private void assertBecomesKohya(Path source, Map<String, String> prefixes) throws IOException {
