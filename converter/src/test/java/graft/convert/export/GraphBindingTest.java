@@ -3,144 +3,23 @@ package graft.convert.export;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.onnxruntime.OnnxTensor;
-import ai.onnxruntime.OrtEnvironment;
-
 import graft.convert.ConversionException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.onnx.OnnxModel;
 import graft.formats.onnx.proto.StringStringEntryProto;
 import graft.formats.onnx.proto.ValueInfoProto;
 import graft.formats.safetensors.SafetensorsReader;
-import graft.formats.safetensors.SafetensorsWriter;
-import graft.formats.tensor.DType;
-import graft.formats.tensor.Elements;
-import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.FloatBuffer;
-import java.nio.LongBuffer;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.Random;
 
-/** What exporters other than today's do to weights: packing, scaling, sharing, leaving out. */
-class GraphBindingTest {
-    private static final int IN = 6;
-    private static final int OUT = 4;
-
-    @TempDir Path folder;
-
-    private final Random random = new Random(3);
-    private final Map<String, TensorInfo> infos = new LinkedHashMap<>();
-    private final Map<String, float[]> values = new LinkedHashMap<>();
-
-    private float[] tensor(String name, long... dims) {
-        float[] drawn = new float[(int) Shape.of(dims).elements()];
-        for (int i = 0; i < drawn.length; i++) {
-            drawn[i] = (float) random.nextGaussian();
-        }
-        return tensor(name, drawn, dims);
-    }
-
-    private float[] tensor(String name, float[] data, long... dims) {
-        infos.put(name, new TensorInfo(name, DType.F32, Shape.of(dims)));
-        values.put(name, data);
-        return data;
-    }
-
-    private float[] data(String name) {
-        return Objects.requireNonNull(values.get(name));
-    }
-
-    private TensorInfo info(String name) {
-        return Objects.requireNonNull(infos.get(name));
-    }
-
-    private SafetensorsReader checkpoint() throws IOException {
-        Path file = folder.resolve("model.safetensors");
-        try (var out = SafetensorsWriter.create(file, infos.values(), Map.of());
-                Arena arena = Arena.ofConfined()) {
-            for (TensorInfo info : infos.values()) {
-                float[] data = data(info.name());
-                MemorySegment bytes = Materialised.allocate(info, arena);
-                Elements.narrow(DType.F32, data, 0, bytes, 0, data.length);
-                out.write(info.name(), 0, bytes);
-            }
-        }
-        return SafetensorsReader.open(file);
-    }
-
-    private static float[] transpose(float[] data, int rows, int columns) {
-        float[] turned = new float[data.length];
-        for (int i = 0; i < rows; i++) {
-            for (int j = 0; j < columns; j++) {
-                turned[j * rows + i] = data[i * columns + j];
-            }
-        }
-        return turned;
-    }
-
-    private static TensorChange replace(TensorInfo info, float[] data) {
-        return new TensorChange.Replace(
-                info, (first, into, count) -> System.arraycopy(data, (int) first, into, 0, count));
-    }
-
-    private static float[] run(Path graph, float[] x) throws Exception {
-        try (var run = GraphRun.open(graph, Optional.empty());
-                var tensor =
-                        OnnxTensor.createTensor(
-                                OrtEnvironment.getEnvironment(),
-                                FloatBuffer.wrap(x),
-                                new long[] {x.length / IN, IN})) {
-            return run.run(Map.of("x", tensor)).values().iterator().next();
-        }
-    }
-
-    private float[] x() {
-        float[] x = new float[2 * IN];
-        for (int i = 0; i < x.length; i++) {
-            x[i] = (float) random.nextGaussian();
-        }
-        return x;
-    }
-
-    /** x · Wᵀ + b in float64. */
-    private static float[] linear(float[] x, float[] w, float[] b, int out) {
-        float[] y = new float[x.length / IN * out];
-        for (int row = 0; row < x.length / IN; row++) {
-            for (int j = 0; j < out; j++) {
-                double sum = b.length == 0 ? 0 : b[j];
-                for (int i = 0; i < IN; i++) {
-                    sum += (double) x[row * IN + i] * w[j * IN + i];
-                }
-                y[row * out + j] = (float) sum;
-            }
-        }
-        return y;
-    }
-
-    private static void assertClose(float[] found, float[] expected) {
-        assertThat(found).hasSameSizeAs(expected);
-        for (int i = 0; i < expected.length; i++) {
-            assertThat(found[i])
-                    .isCloseTo(expected[i], org.assertj.core.api.Assertions.within(1e-5f));
-        }
-    }
-
+/** What exporters other than today's do to weights: packing, scaling, leaving out. */
+class GraphBindingTest extends DrawnCheckpoint {
     /** Query, key and value in one matrix and one bias, as fused attention wants them. */
     @Test
     void partsOfPackedWeightsAreBoundAndChangedAlone() throws Exception {
@@ -327,160 +206,6 @@ class GraphBindingTest {
                 .build();
     }
 
-    private Path twoLayersOneBias(String firstAdd, String secondAdd) throws IOException {
-        float[] first = tensor("a.weight", IN, IN);
-        float[] second = tensor("b.weight", IN, IN);
-        tensor("a.bias", new float[IN], IN);
-        tensor("b.bias", new float[IN], IN);
-        return new TinyGraph()
-                .input("x", TinyGraph.FLOAT, "n", IN)
-                .weight("onnx::MatMul_1", transpose(first, IN, IN), IN, IN)
-                .weight("onnx::MatMul_2", transpose(second, IN, IN), IN, IN)
-                .weight("zeros", new float[IN], IN) // torch keeps equal tensors once
-                .node("MatMul", "/a/MatMul", "y", "x", "onnx::MatMul_1")
-                .node("Add", firstAdd, "y2", "y", "zeros")
-                .node("MatMul", "/b/MatMul", "z", "y2", "onnx::MatMul_2")
-                .node("Add", secondAdd, "z2", "z", "zeros")
-                .output("z2", "n", IN)
-                .write(folder.resolve("shared.onnx"));
-    }
-
-    @Test
-    void sharedInitializerIsCopiedForTheUseThatChanges() throws Exception {
-        Path graph = twoLayersOneBias("/a/Add", "/b/Add");
-        try (var model = OnnxModel.open(graph);
-                var base = checkpoint()) {
-            var export = new ExportGraph(model, base);
-            assertThat(export.binding().bindings())
-                    .filteredOn(b -> b.initializer().equals("zeros"))
-                    .extracting(Binding::tensor)
-                    .containsExactly("a.bias", "b.bias");
-            float[] bias = {1, 2, 3, 4, 5, 6};
-            export.merged("one", List.of(replace(info("b.bias"), bias)), folder);
-            float[] x = x();
-            float[] y = linear(x, data("a.weight"), new float[0], IN);
-            assertClose(run(folder.resolve("one.onnx"), x), linear(y, data("b.weight"), bias, IN));
-        }
-    }
-
-    @Test
-    void sharedInitializerWithoutNamesOfItsUsesIsRefused() throws Exception {
-        Path graph = twoLayersOneBias("Add_1", "Add_2");
-        try (var model = OnnxModel.open(graph);
-                var base = checkpoint()) {
-            var export = new ExportGraph(model, base);
-            assertThatThrownBy(() ->
-                            export.merged(
-                                    "one", List.of(replace(info("b.bias"), new float[IN])), folder))
-                    .isInstanceOf(ConversionException.BaseMismatch.class)
-                    .hasMessageContaining("keeps it together with others");
-        }
-    }
-
-    /**
-     * An embedding that is the head as well; a fine-tune that unties them changes the head alone.
-     */
-    @Test
-    void tiedHeadIsCopiedWhenItAloneChanges() throws Exception {
-        float[] table = tensor("wte.weight", 5, IN);
-        Path graph =
-                new TinyGraph()
-                        .input("ids", TinyGraph.INT64, "n")
-                        .weight("wte.weight", table, 5, IN)
-                        .node("Gather", "/wte/Gather", "h", "wte.weight", "ids")
-                        .node("Transpose", "Transpose_1", "t", "wte.weight")
-                        .node("MatMul", "/lm_head/MatMul", "logits", "h", "t")
-                        .output("logits", "n", 5)
-                        .write(folder.resolve("tied.onnx"));
-        try (var model = OnnxModel.open(graph);
-                var base = checkpoint()) {
-            float[] head = table.clone();
-            head[0] += 1;
-            var info = new TensorInfo("lm_head.weight", DType.F32, Shape.of(5, IN));
-            new ExportGraph(model, base).merged("untied", List.of(replace(info, head)), folder);
-            float[] expected = new float[3 * 5];
-            long[] ids = {0, 4, 2};
-            for (int row = 0; row < 3; row++) {
-                for (int j = 0; j < 5; j++) {
-                    for (int i = 0; i < IN; i++) {
-                        expected[row * 5 + j] += table[(int) ids[row] * IN + i] * head[j * IN + i];
-                    }
-                }
-            }
-            assertClose(gather(folder.resolve("untied.onnx"), ids), expected);
-        }
-    }
-
-    private static float[] gather(Path graph, long[] ids) throws Exception {
-        try (var run = GraphRun.open(graph, Optional.empty());
-                var tensor =
-                        OnnxTensor.createTensor(
-                                OrtEnvironment.getEnvironment(),
-                                LongBuffer.wrap(ids),
-                                new long[] {ids.length})) {
-            return run.run(Map.of("ids", tensor)).values().iterator().next();
-        }
-    }
-
-    @Test
-    void resizedVocabularyIsFollowedToTheLogits() throws Exception {
-        float[] table = tensor("wte.weight", 5, IN);
-        float[] head = tensor("lm_head.weight", 5, IN);
-        Path graph =
-                new TinyGraph()
-                        .input("ids", TinyGraph.INT64, "n")
-                        .weight("wte.weight", table, 5, IN)
-                        .weight("onnx::MatMul_9", transpose(head, 5, IN), IN, 5)
-                        .node("Gather", "/wte/Gather", "h", "wte.weight", "ids")
-                        .node("MatMul", "/lm_head/MatMul", "logits", "h", "onnx::MatMul_9")
-                        .output("logits", "n", 5)
-                        .write(folder.resolve("vocabulary.onnx"));
-        try (var model = OnnxModel.open(graph);
-                var base = checkpoint()) {
-            float[] more = new float[7 * IN];
-            System.arraycopy(table, 0, more, 0, table.length);
-            more[6 * IN] = 2;
-            var export = new ExportGraph(model, base);
-            List<TensorChange> changes = new ArrayList<>();
-            for (String name : List.of("wte.weight", "lm_head.weight")) {
-                changes.add(replace(new TensorInfo(name, DType.F32, Shape.of(7, IN)), more));
-            }
-            export.merged("dense", changes, folder);
-            export.sharedBase(folder);
-            export.shared("shared", changes, folder);
-            for (String name : List.of("dense", "shared")) {
-                float[] logits = gather(folder.resolve(name + ".onnx"), new long[] {6});
-                assertThat(logits).hasSize(7);
-                assertThat(logits[6]).isEqualTo(4);
-                try (var written = OnnxModel.open(folder.resolve(name + ".onnx"))) {
-                    var shape = written.proto().getGraph().getOutput(0).getType();
-                    assertThat(shape.getTensorType().getShape().getDim(1).getDimValue())
-                            .isEqualTo(7);
-                }
-            }
-        }
-    }
-
-    @Test
-    void biasThatTheGraphDoesNotAddIsAdded() throws Exception {
-        float[] w = tensor("fc.weight", OUT, IN);
-        Path graph =
-                new TinyGraph()
-                        .input("x", TinyGraph.FLOAT, "n", IN)
-                        .weight("onnx::MatMul_1", transpose(w, OUT, IN), IN, OUT)
-                        .node("MatMul", "/fc/MatMul", "y", "x", "onnx::MatMul_1")
-                        .output("y", "n", OUT)
-                        .write(folder.resolve("bias.onnx"));
-        try (var model = OnnxModel.open(graph);
-                var base = checkpoint()) {
-            float[] bias = {1, -2, 3, -4};
-            var info = new TensorInfo("fc.bias", DType.F32, Shape.of(OUT));
-            new ExportGraph(model, base).merged("biased", List.of(replace(info, bias)), folder);
-            float[] x = x();
-            assertClose(run(folder.resolve("biased.onnx"), x), linear(x, w, bias, OUT));
-        }
-    }
-
     @Test
     void graphOfAnotherCheckpointIsNamedWithTheTensorsThatDiffer() throws Exception {
         float[] w = tensor("a.weight", IN, IN);
@@ -522,42 +247,6 @@ class GraphBindingTest {
             assertThatThrownBy(() -> GraphBinding.bind(model, base))
                     .isInstanceOf(UnsupportedFeatureException.class)
                     .hasMessageContaining("quantised (nodes {DequantizeLinear=1})");
-        }
-    }
-
-    /** Stored as bfloat16, computed as float32: the same model with rounded weights. */
-    @Test
-    void halfWidthStorageRoundsWeightsOnce() throws Exception {
-        float[] w = tensor("fc.weight", 64, IN);
-        Path graph =
-                new TinyGraph()
-                        .input("x", TinyGraph.FLOAT, "n", IN)
-                        .weight("onnx::MatMul_1", transpose(w, 64, IN), IN, 64)
-                        .node("MatMul", "/fc/MatMul", "y", "x", "onnx::MatMul_1")
-                        .output("y", "n", 64)
-                        .write(folder.resolve("plain.onnx"));
-        try (var model = OnnxModel.open(graph);
-                var base = checkpoint()) {
-            float[] x = x();
-            for (DType type : List.of(DType.F16, DType.BF16)) {
-                var export = new ExportGraph(model, base, Optional.of(type));
-                float[] changed = w.clone();
-                changed[7] = 3.3333333f;
-                Path out = java.nio.file.Files.createDirectory(folder.resolve(type.name()));
-                TensorInfo info = info("fc.weight");
-                export.merged("dense", List.of(replace(info, changed)), out);
-                export.sharedBase(out);
-                var one = new TensorChange.Scatter(info, 1, e -> e.put(7, 3.3333333f));
-                export.shared("sparse", List.of(one), out);
-                float[] rounded = changed.clone();
-                for (int i = 0; i < rounded.length; i++) {
-                    rounded[i] = Elements.round(type, rounded[i]);
-                }
-                assertClose(
-                        run(out.resolve("dense.onnx"), x), linear(x, rounded, new float[0], 64));
-                assertThat(run(out.resolve("sparse.onnx"), x))
-                        .containsExactly(run(out.resolve("dense.onnx"), x));
-            }
         }
     }
 }
