@@ -14,6 +14,7 @@ import graft.convert.plan.Journal;
 import graft.convert.plan.Workers;
 import graft.convert.reduce.ReduceAdapter;
 import graft.convert.reduce.ReduceRequest;
+import graft.convert.sparsify.DeltasAhead;
 import graft.convert.sparsify.Forecast;
 import graft.convert.sparsify.SparsifyBatch;
 import graft.convert.sparsify.Totals;
@@ -188,15 +189,13 @@ public final class ConvertModels {
         List<Map<String, Object>> results = new ArrayList<>();
         if (!fineTunes.isEmpty()) {
             Path merged = Files.createDirectories(folder.resolve(MERGED));
-            var done =
-                    new MergeModels()
-                            .into(mergeRequest(request, fineTunes), merged, journal, workers);
+            MergeModels.Merged done = merge(request, fineTunes, merged, journal, workers);
             notes.addAll(done.warnings());
             done.records().forEach(record -> records.add(named(MERGED, record)));
             try (var model = Checkpoint.open(merged)) {
                 hashes.addWritten(model.files());
             }
-            sparsify(request, fineTunes, folder, journal, workers, records, results);
+            sparsify(request, fineTunes, folder, done.hashes(), journal, workers, records, results);
         }
         for (Task task : tasks) {
             if (task.isAdapter()) {
@@ -218,10 +217,25 @@ public final class ConvertModels {
                 notes);
     }
 
+    private static MergeModels.Merged merge(
+            ConvertRequest request,
+            List<Task> fineTunes,
+            Path folder,
+            Journal journal,
+            Workers workers)
+            throws IOException {
+        List<Path> models = fineTunes.stream().map(task -> task.source().path()).toList();
+        try (var ahead = DeltasAhead.open(models, request.sparsify(), journal)) {
+            return new MergeModels()
+                    .into(mergeRequest(request, fineTunes), folder, journal, workers, ahead);
+        }
+    }
+
     private static void sparsify(
             ConvertRequest request,
             List<Task> fineTunes,
             Path folder,
+            Map<String, String> hashes,
             Journal journal,
             Workers workers,
             List<TensorRecord> records,
@@ -232,6 +246,7 @@ public final class ConvertModels {
                         folder.resolve(MERGED),
                         MERGED,
                         fineTunesOf(fineTunes),
+                        hashes,
                         request.sparsify(),
                         workers,
                         request.progress())) {

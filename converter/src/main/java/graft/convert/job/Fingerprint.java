@@ -19,7 +19,7 @@ final class Fingerprint {
 
     static String of(ConvertRequest request) throws IOException {
         List<String> lines = new ArrayList<>();
-        lines.add("2"); // raise when the files in the folder change their meaning
+        lines.add("3"); // raise when the files in the folder change their meaning
         lines.add(ConvertModels.words(request).toString());
         lines.add(request.merge().patterns().toString()); // in their order: the first match counts
         lines.add(request.sparsify().overrides().toString());

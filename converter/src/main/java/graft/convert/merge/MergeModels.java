@@ -1,5 +1,6 @@
 package graft.convert.merge;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 
 import graft.convert.ConversionException;
@@ -14,6 +15,7 @@ import graft.convert.plan.Journal;
 import graft.convert.plan.Kinship;
 import graft.convert.plan.OneTensor;
 import graft.convert.plan.TensorPair;
+import graft.convert.plan.TileWatcher;
 import graft.convert.plan.Workers;
 import graft.convert.select.Threshold;
 import graft.convert.select.TopEntries;
@@ -33,6 +35,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 
 /**
@@ -43,6 +46,8 @@ import java.util.stream.IntStream;
  * Stateless, safe from any thread; the output does not depend on the number of threads.
  */
 public final class MergeModels {
+    private static final String HASH = "sha256"; // of a tensor, in the journal
+
     /**
      * @throws ConversionException.BaseMismatch if the fine-tunes do not fit the base or each other
      * @throws ConversionException.NothingMatched if not one tensor is shared
@@ -60,7 +65,15 @@ public final class MergeModels {
             open.hashInto(hashes);
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
-                        write(request, open, items, staged.path(), Optional.empty(), workers);
+                        write(
+                                        request,
+                                        open,
+                                        items,
+                                        staged.path(),
+                                        Optional.empty(),
+                                        workers,
+                                        TileWatcher.NONE)
+                                .records();
                 List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
                 Ledger ledger = ledger(request, hashes.get(), records, outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
@@ -70,18 +83,29 @@ public final class MergeModels {
         }
     }
 
-    /** What {@link #into} did. */
-    public record Merged(List<TensorRecord> records, List<String> warnings) {}
+    /**
+     * What {@link #into} did.
+     *
+     * @param hashes SHA-256 of merged tensors as far as they are known, by name
+     */
+    public record Merged(
+            List<TensorRecord> records, List<String> warnings, Map<String, String> hashes) {}
 
     /**
      * Merges into an existing folder, leaving out tensors that the journal knows from a run before.
+     *
+     * @param watcher sees what is merged element by element, without thresholds
      */
-    public Merged into(MergeRequest request, Path folder, Journal journal, Workers workers)
+    public Merged into(
+            MergeRequest request,
+            Path folder,
+            Journal journal,
+            Workers workers,
+            TileWatcher watcher)
             throws IOException {
         try (var open = Opened.of(request)) {
-            List<TensorRecord> records =
-                    write(request, open, open.plan(), folder, Optional.of(journal), workers);
-            return new Merged(records, open.warnings());
+            return write(
+                    request, open, open.plan(), folder, Optional.of(journal), workers, watcher);
         }
     }
 
@@ -172,7 +196,8 @@ public final class MergeModels {
 
                         @Override
                         public void close() {}
-                    });
+                    },
+                    TileWatcher.NONE);
             for (int m = 0; m < item.pairs().size(); m++) {
                 TensorPair pair = item.pairs().get(m);
                 var inMemory = new OneTensor(item.out(), merged);
@@ -239,13 +264,14 @@ public final class MergeModels {
         }
     }
 
-    private static List<TensorRecord> write(
+    private static Merged write(
             MergeRequest request,
             Opened open,
             List<MergeItem> items,
             Path folder,
             Optional<Journal> journal,
-            Workers workers)
+            Workers workers,
+            TileWatcher watcher)
             throws IOException {
         List<List<TileMerge.Trim>> trims = globalTrims(request, items, workers);
         request.progress()
@@ -255,6 +281,7 @@ public final class MergeModels {
         List<TensorInfo> tensors = items.stream().map(MergeItem::out).toList();
         Map<String, String> metadata = open.base().metadata();
         List<TensorRecord> records;
+        Map<String, String> hashes = new ConcurrentHashMap<>();
         try (var out =
                 CheckpointWriter.createOrReopen(
                         folder, tensors, metadata, request.maxShardBytes())) {
@@ -263,16 +290,11 @@ public final class MergeModels {
                             IntStream.range(0, items.size()).boxed().toList(),
                             i -> {
                                 MergeItem item = items.get(i);
-                                String key = "merged-" + i;
-                                boolean done =
-                                        journal.isPresent() && journal.get().find(key).isPresent();
-                                if (!done) {
-                                    one(request, open, item, i, trims, out);
-                                }
-                                if (!done && journal.isPresent()) {
-                                    journal.get()
-                                            .record(key, JsonNodeFactory.instance.objectNode());
-                                }
+                                Work work = () -> one(request, open, item, i, trims, out, watcher);
+                                (journal.isEmpty()
+                                                ? work.run()
+                                                : once(journal.get(), "merged-" + i, work))
+                                        .ifPresent(hash -> hashes.put(item.info().name(), hash));
                                 request.progress().advance(item.bytes());
                                 return TensorRecord.of(
                                         item.info(),
@@ -282,22 +304,47 @@ public final class MergeModels {
                             });
         }
         SideFiles.copy(request.base(), folder);
-        return records;
+        return new Merged(records, open.warnings(), hashes);
     }
 
-    private static void one(
+    /** Writes a tensor; gives its hash where that cost nothing more. */
+    private interface Work {
+        Optional<String> run() throws IOException;
+    }
+
+    private static Optional<String> once(Journal journal, String key, Work work)
+            throws IOException {
+        Optional<JsonNode> known = journal.find(key);
+        if (known.isPresent()) {
+            return Optional.ofNullable(known.get().path(HASH).textValue());
+        }
+        Optional<String> hash = work.run();
+        var document = JsonNodeFactory.instance.objectNode();
+        hash.ifPresent(hex -> document.put(HASH, hex));
+        journal.record(key, document);
+        return hash;
+    }
+
+    private static Optional<String> one(
             MergeRequest request,
             Opened open,
             MergeItem item,
             int index,
             List<List<TileMerge.Trim>> trims,
-            TensorSink out)
+            TensorSink out,
+            TileWatcher watcher)
             throws IOException {
         if (item.pairs().isEmpty()) {
             out.write(item.info().name(), 0, open.base().bytes(item.info().name()));
-        } else {
-            tile(request, item, index, trims, out);
+            return Optional.empty();
         }
+        if (watcher == TileWatcher.NONE) {
+            tile(request, item, index, trims, out, watcher);
+            return Optional.empty();
+        }
+        var hashed = new HashedSink(out, item.out().bytes());
+        tile(request, item, index, trims, hashed, watcher);
+        return hashed.hash();
     }
 
     private static void tile(
@@ -305,7 +352,8 @@ public final class MergeModels {
             MergeItem item,
             int index,
             List<List<TileMerge.Trim>> trims,
-            TensorSink out)
+            TensorSink out,
+            TileWatcher watcher)
             throws IOException {
         MergeOptions options = request.options();
         boolean matrix = item.info().shape().rank() == 2 && item.info().shape().elements() > 0;
@@ -326,7 +374,17 @@ public final class MergeModels {
                                 : trim(options, m, item.pairs().get(m)));
             }
         }
-        new TileMerge(item, options, own).run(out);
+        var merge = new TileMerge(item, options, own);
+        if (!own.isEmpty()) {
+            merge.run(out, Optional.empty());
+            return;
+        }
+        Optional<TileWatcher.Watch> watch = watcher.watch(item.out(), merge::preview);
+        try {
+            merge.run(out, watch);
+        } finally {
+            watch.ifPresent(TileWatcher.Watch::close);
+        }
     }
 
     private static Kernel kernel() {

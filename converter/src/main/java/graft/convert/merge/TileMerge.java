@@ -1,6 +1,8 @@
 package graft.convert.merge;
 
 import graft.convert.ConversionException;
+import graft.convert.plan.TensorPair;
+import graft.convert.plan.TileWatcher;
 import graft.convert.select.Threshold;
 import graft.formats.FileSpot;
 import graft.formats.delta.CounterRandom;
@@ -16,6 +18,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Merges one tensor, tile by tile over all fine-tunes side by side. Differences are taken in
@@ -64,12 +67,13 @@ final class TileMerge {
     }
 
     /**
+     * @param watch who sees the tiles
      * @throws ConversionException.UnusableValues at the first NaN or infinity of the result
      */
-    void run(TensorSink out) throws IOException {
+    void run(TensorSink out, Optional<TileWatcher.Watch> watch) throws IOException {
         long elements = item.info().shape().elements();
         DType type = item.out().dtype();
-        var tiles = new Tiles();
+        var tiles = new Tiles(0, elements, watch.isPresent());
         int most = (int) Math.clamp(elements, 1, WRITTEN);
         float[] merged = new float[most];
         int[] bits = new int[most];
@@ -78,7 +82,11 @@ final class TileMerge {
             for (long first = 0; first < elements; first += most) {
                 int count = (int) Math.min(most, elements - first);
                 for (int at = 0; at < count; at += TILE) {
-                    tiles.merge(first + at, merged, at, Math.min(TILE, count - at));
+                    int some = Math.min(TILE, count - at);
+                    tiles.merge(first + at, merged, at, some);
+                    if (watch.isPresent()) {
+                        tiles.show(first + at, some, watch.get());
+                    }
                 }
                 checkFinite(type, first, merged, bits, count);
                 Elements.narrow(type, merged, 0, written, 0, count);
@@ -88,31 +96,70 @@ final class TileMerge {
                         written.asSlice(0, (long) count * type.bytes()));
             }
         }
+        if (watch.isPresent()) {
+            watch.get().end();
+        }
+    }
+
+    /** Merges a part for somebody; only where no trimming remembers what it saw before. */
+    void preview(long first, int count, TileWatcher.Tiles seen) throws IOException {
+        var tiles = new Tiles(first, count, true);
+        float[] merged = new float[TILE];
+        for (int at = 0; at < count; at += TILE) {
+            int some = Math.min(TILE, count - at);
+            tiles.merge(first + at, merged, 0, some);
+            tiles.show(first + at, some, seen);
+        }
     }
 
     /** A tile of every model, in arrays that are used again for the next. */
     private final class Tiles {
-        private final float[] base = new float[TILE];
-        private final float[] model = new float[TILE];
+        private final long start;
+        private final float[] base = new float[TILE]; // then the merged values
+        private final float[][] models = new float[item.pairs().size()][];
         private final float[][] vectors = new float[item.pairs().size()][TILE];
         private final double[] sum = new double[TILE];
-        private final Widener ofBase =
-                new Widener(item.info().dtype(), item.pairs().getFirst().baseBytes());
-        private final List<Widener> ofModels =
-                item.pairs().stream()
-                        .map(pair -> new Widener(pair.model().dtype(), pair.modelBytes()))
-                        .toList();
+        private final Widener ofBase;
+        private final List<Widener> ofModels = new ArrayList<>();
+
+        /**
+         * @param apart whether tiles of models are kept apart, to be shown
+         */
+        Tiles(long start, long length, boolean apart) {
+            this.start = start;
+            this.ofBase =
+                    widener(
+                            item.info().dtype(),
+                            item.pairs().getFirst().baseBytes(),
+                            start,
+                            length);
+            for (int m = 0; m < models.length; m++) {
+                models[m] = apart || m == 0 ? new float[TILE] : models[0];
+                TensorPair pair = item.pairs().get(m);
+                ofModels.add(widener(pair.model().dtype(), pair.modelBytes(), start, length));
+            }
+        }
+
+        private static Widener widener(DType type, MemorySegment bytes, long start, long length) {
+            return new Widener(type, bytes.asSlice(start * type.bytes(), length * type.bytes()));
+        }
 
         /** Merges elements from {@code first} on into {@code merged}, from index {@code at}. */
         void merge(long first, float[] merged, int at, int count) throws IOException {
-            ofBase.widen(first, base, 0, count);
+            ofBase.widen(first - start, base, 0, count);
             for (int m = 0; m < vectors.length; m++) {
-                ofModels.get(m).widen(first, model, 0, count);
-                vector(m, first, base, model, vectors[m], count);
+                ofModels.get(m).widen(first - start, models[m], 0, count);
+                vector(m, first, base, models[m], vectors[m], count);
             }
             join(first, vectors, sum, count);
             addTo(base, sum, count);
             System.arraycopy(base, 0, merged, at, count);
+        }
+
+        /** What was merged last, as it is stored. */
+        void show(long first, int count, TileWatcher.Tiles seen) throws IOException {
+            Elements.round(item.out().dtype(), base, count);
+            seen.visit(first, base, models, count);
         }
 
         private static void addTo(float[] base, double[] sum, int count) {

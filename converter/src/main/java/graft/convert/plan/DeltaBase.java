@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 
 /**
@@ -28,6 +29,17 @@ public final class DeltaBase {
      */
     public static String identity(TensorSource base, List<String> names, Workers workers)
             throws IOException {
+        return identity(base, names, Map.of(), workers);
+    }
+
+    /**
+     * The same.
+     *
+     * @param known SHA-256 of tensors that need not be read again, by name
+     */
+    public static String identity(
+            TensorSource base, List<String> names, Map<String, String> known, Workers workers)
+            throws IOException {
         List<String> lines =
                 workers.map(
                         names,
@@ -35,12 +47,13 @@ public final class DeltaBase {
                             TensorInfo info =
                                     base.find(name)
                                             .orElseThrow(() -> new NoSuchElementException(name));
+                            String hash = known.get(name);
                             return String.join(
                                             "\0",
                                             name,
                                             info.dtype().name(),
                                             info.shape().toString(),
-                                            Sha256.of(base.bytes(name)))
+                                            hash == null ? Sha256.of(base.bytes(name)) : hash)
                                     + "\n";
                         });
         byte[] text = String.join("", lines).getBytes(StandardCharsets.UTF_8);

@@ -2,6 +2,8 @@ package graft.convert.select;
 
 import graft.convert.plan.TensorPair;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -166,7 +168,12 @@ public final class LargestEntries implements AutoCloseable {
         }
         var entries = new LargestEntries(pair, floor);
         try {
-            if (entries.gather()) {
+            var pass = new Pass(entries, MOST);
+            boolean fits = pair.walkWhile(FloorScan.PART, pass::take);
+            if (!pass.end()) {
+                MagnitudeHistogram.checkFinite(pair);
+            }
+            if (fits) {
                 return Optional.of(entries);
             }
         } catch (Throwable e) {
@@ -177,34 +184,114 @@ public final class LargestEntries implements AutoCloseable {
         return Optional.empty();
     }
 
-    private boolean gather() throws IOException {
-        double[] sums = new double[FloorScan.PART];
-        var scan = new FloorScan();
-        boolean fits =
-                pair.walkWhile(
-                        FloorScan.PART,
-                        (first, base, model, n) -> {
-                            int found = scan.scan(base, model, n, floor);
-                            for (int j = 0; j < found; j++) {
-                                high[scan.magnitude(scan.found(j)) >>> 16]++;
-                            }
-                            last.take(scan, found, first, base, model);
-                            addSquares(sums, base, model, n);
-                            store();
-                            return count + last.count <= MOST;
-                        });
-        for (double sum : sums) {
-            restEnergy += sum;
+    /** What is needed only while entries are gathered. */
+    private static final class Pass {
+        private final LargestEntries entries;
+        private final long most;
+        private final double[] sums = new double[FloorScan.PART];
+        private final FloorScan scan = new FloorScan();
+
+        Pass(LargestEntries entries, long most) {
+            this.entries = entries;
+            this.most = most;
         }
-        boolean finite = Double.isFinite(restEnergy);
-        for (int bin = MagnitudeHistogram.HIGH_BINS; bin < high.length; bin++) {
-            finite &= high[bin] == 0;
+
+        /** The next part; says whether entries still fit. */
+        boolean take(long first, float[] base, float[] model, int n) {
+            int found = scan.scan(base, model, n, entries.floor);
+            for (int j = 0; j < found; j++) {
+                entries.high[scan.magnitude(scan.found(j)) >>> 16]++;
+            }
+            entries.last.take(scan, found, first, base, model);
+            addSquares(sums, base, model, n);
+            entries.store();
+            return entries.count + entries.last.count <= most;
         }
-        count += last.count;
-        if (!finite) {
-            MagnitudeHistogram.checkFinite(pair);
+
+        /** After the last part; says whether all residuals were finite. */
+        boolean end() {
+            for (double sum : sums) {
+                entries.restEnergy += sum;
+            }
+            boolean finite = Double.isFinite(entries.restEnergy);
+            for (int bin = MagnitudeHistogram.HIGH_BINS; bin < entries.high.length; bin++) {
+                finite &= entries.high[bin] == 0;
+            }
+            entries.count += entries.last.count;
+            return finite;
         }
-        return fits;
+    }
+
+    /** A part of a tensor. */
+    @FunctionalInterface
+    public interface Part {
+        /** Looks at {@code count} elements from {@code first} on. */
+        void visit(long first, int count) throws IOException;
+    }
+
+    /** The parts of a tensor by which {@link Gathering} guesses a floor. */
+    public static void sample(long elements, Part part) throws IOException {
+        MagnitudeSample.visit(elements, part);
+    }
+
+    /**
+     * Gathers the same as {@link #of} from tiles that somebody else walks: first those of {@link
+     * #sample}, then all in ascending order. What cannot be told so is left to that.
+     */
+    public static final class Gathering implements AutoCloseable {
+        private final TensorPair pair;
+        private final long k;
+        private final long most;
+        private final MagnitudeSample sample;
+        private @Nullable LargestEntries entries;
+        private @Nullable Pass pass;
+        private boolean fits = true;
+
+        /**
+         * @param pair of at most 2^31 − 1 elements; not read
+         * @param k at least so many
+         * @param most entries to hold; what needs more is given up
+         */
+        public Gathering(TensorPair pair, long k, long most) {
+            this.pair = pair;
+            this.k = k;
+            this.most = Math.min(most, MOST);
+            this.sample = MagnitudeSample.empty(pair.elements());
+        }
+
+        /** A part of the sample. */
+        public void look(float[] base, float[] model, int count) {
+            sample.add(base, model, count);
+        }
+
+        /**
+         * The next tile, of at most 2048 elements.
+         *
+         * @param model is changed
+         */
+        public void take(long first, float[] base, float[] model, int count) {
+            if (pass == null) {
+                entries = new LargestEntries(pair, sample.floor(k, 0));
+                pass = new Pass(entries, most);
+            }
+            fits = fits && pass.take(first, base, model, count);
+        }
+
+        /** After the last tile: the entries, which {@link #close} closes; empty if given up. */
+        public Optional<LargestEntries> end() {
+            if (pass == null || entries == null || !pass.end() || !fits) {
+                return Optional.empty();
+            }
+            boolean enough = entries.count >= k || entries.floor == MagnitudeSample.LOWEST;
+            return enough ? Optional.of(entries) : Optional.empty();
+        }
+
+        @Override
+        public void close() {
+            if (entries != null) {
+                entries.close();
+            }
+        }
     }
 
     private void store() {
@@ -318,9 +405,14 @@ public final class LargestEntries implements AutoCloseable {
         return restEnergy;
     }
 
+    /** Whether all is known of the others; else {@link #restLargest} takes a pass of its own. */
+    public boolean isComplete() {
+        return !(restIsBelowFloor && restEnergy > 0);
+    }
+
     /** The largest |u| of all others, as a float64 has it; rarely needs a pass of its own. */
     double restLargest() throws IOException {
-        if (restIsBelowFloor && restEnergy > 0) {
+        if (!isComplete()) {
             restIsBelowFloor = false;
             pair.walk((_, base, model, n) -> seeBelowFloor(base, model, n));
         }

@@ -21,30 +21,37 @@ record MagnitudeSample(int[] high, long seen, long elements) {
     private static final int MOST = 1 << 16;
     private static final int RUN = 1 << 11;
 
-    /** Of runs at equal distances, or of all if they are few. */
+    /** Of a tensor's parts as {@link #visit} has them. */
     static MagnitudeSample of(TensorPair pair) throws IOException {
-        int[] high = new int[BINS];
-        long elements = pair.elements();
+        MagnitudeSample sample = empty(pair.elements());
+        visit(
+                pair.elements(),
+                (first, count) ->
+                        pair.walk(first, count, (_, base, model, n) -> sample.add(base, model, n)));
+        return sample;
+    }
+
+    /** Before any part was added. */
+    static MagnitudeSample empty(long elements) {
+        return new MagnitudeSample(new int[BINS], Math.min(elements, MOST), elements);
+    }
+
+    /** Runs at equal distances, or all if they are few. */
+    static void visit(long elements, LargestEntries.Part part) throws IOException {
         if (elements <= MOST) {
-            add(pair, 0, (int) elements, high);
-            return new MagnitudeSample(high, elements, elements);
+            part.visit(0, (int) elements);
+            return;
         }
         int runs = MOST / RUN;
         for (int run = 0; run < runs; run++) {
-            add(pair, elements / runs * run, RUN, high);
+            part.visit(elements / runs * run, RUN);
         }
-        return new MagnitudeSample(high, MOST, elements);
     }
 
-    private static void add(TensorPair pair, long first, int count, int[] high) throws IOException {
-        pair.walk(
-                first,
-                count,
-                (_, base, model, n) -> {
-                    for (int i = 0; i < n; i++) {
-                        high[MagnitudeHistogram.magnitude(base[i], model[i]) >>> 16]++;
-                    }
-                });
+    void add(float[] base, float[] model, int count) {
+        for (int i = 0; i < count; i++) {
+            high[MagnitudeHistogram.magnitude(base[i], model[i]) >>> 16]++;
+        }
     }
 
     /** Adds what the tensor probably has in each bin. */

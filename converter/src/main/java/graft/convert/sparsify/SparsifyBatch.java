@@ -14,6 +14,7 @@ import graft.formats.delta.DeltaWriter;
 import graft.formats.delta.SparseTensor;
 import graft.formats.io.SideFiles;
 import graft.formats.tensor.TensorInfo;
+import graft.formats.tensor.TensorSource;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -23,8 +24,10 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 
 /**
@@ -49,6 +52,7 @@ public final class SparsifyBatch implements AutoCloseable {
     private final String baseSource;
     private final Checkpoint base;
     private final List<OpenPair> models;
+    private final Map<String, String> hashes;
     private final SparsifyOptions options;
     private final Workers workers;
     private final Progress progress;
@@ -58,9 +62,11 @@ public final class SparsifyBatch implements AutoCloseable {
             String baseSource,
             Checkpoint base,
             List<OpenPair> models,
+            Map<String, String> hashes,
             SparsifyOptions options,
             Workers workers,
             Progress progress) {
+        this.hashes = hashes;
         this.baseSource = baseSource;
         this.base = base;
         this.models = models;
@@ -83,6 +89,23 @@ public final class SparsifyBatch implements AutoCloseable {
             Workers workers,
             Progress progress)
             throws IOException {
+        return open(base, baseSource, models, Map.of(), options, workers, progress);
+    }
+
+    /**
+     * The same.
+     *
+     * @param hashes SHA-256 of tensors of the base that need not be hashed again, by name
+     */
+    public static SparsifyBatch open(
+            Path base,
+            String baseSource,
+            List<Model> models,
+            Map<String, String> hashes,
+            SparsifyOptions options,
+            Workers workers,
+            Progress progress)
+            throws IOException {
         List<OpenPair> opened = new ArrayList<>();
         Checkpoint checkpoint = Checkpoint.open(base);
         try {
@@ -91,7 +114,8 @@ public final class SparsifyBatch implements AutoCloseable {
                         OpenPair.open(
                                 model.path(), model.source(), checkpoint, baseSource, options));
             }
-            return new SparsifyBatch(baseSource, checkpoint, opened, options, workers, progress);
+            return new SparsifyBatch(
+                    baseSource, checkpoint, opened, hashes, options, workers, progress);
         } catch (Throwable e) {
             opened.forEach(OpenPair::close);
             checkpoint.close();
@@ -170,6 +194,7 @@ public final class SparsifyBatch implements AutoCloseable {
             throws IOException {
         OpenPair open = models.get(model);
         List<TensorPair> pairs = open.pairs();
+        UnaryOperator<String> keys = keys(model, open.model());
         progress.phase(
                 "write %d tensors of %s".formatted(pairs.size(), open.source()),
                 TensorPair.bytes(pairs));
@@ -177,10 +202,11 @@ public final class SparsifyBatch implements AutoCloseable {
                 workers.map(
                         IntStream.range(0, pairs.size()).boxed().toList(),
                         i -> {
+                            TensorPair pair = pairs.get(i);
                             Treatment treatment = plan.models().get(model).get(i);
                             CodedTensor done =
-                                    code(pairs.get(i), treatment, journal, key(model, i));
-                            progress.advance(pairs.get(i).bytes());
+                                    code(pair, treatment, journal, keys.apply(pair.model().name()));
+                            progress.advance(pair.bytes());
                             return done;
                         });
         List<SparseTensor> tensors = coded.stream().map(CodedTensor::sparse).toList();
@@ -200,7 +226,7 @@ public final class SparsifyBatch implements AutoCloseable {
                 writer.writeWhole(info, open.model().bytes(info.name()));
             }
             for (int i = 0; i < tensors.size(); i++) {
-                writer.writePart(tensors.get(i), journal.file(key(model, i)));
+                writer.writePart(tensors.get(i), journal.file(keys.apply(names.get(i))));
             }
         }
         SideFiles.copy(open.path(), folder);
@@ -226,14 +252,19 @@ public final class SparsifyBatch implements AutoCloseable {
     private String identity(List<String> names) throws IOException {
         String known = identities.get(names);
         if (known == null) {
-            known = DeltaBase.identity(base, names, workers);
+            known = DeltaBase.identity(base, names, hashes, workers);
             identities.put(names, known);
         }
         return known;
     }
 
-    private static String key(int model, int tensor) {
-        return model + "-" + tensor;
+    /** What the journal calls the parts of a model, by tensor. */
+    static UnaryOperator<String> keys(int model, TensorSource source) {
+        Map<String, String> keys = new HashMap<>();
+        for (TensorInfo info : source.tensors()) {
+            keys.put(info.name(), model + "-" + keys.size());
+        }
+        return name -> Objects.requireNonNull(keys.get(name), name);
     }
 
     private CodedTensor code(TensorPair pair, Treatment treatment, Journal journal, String key)

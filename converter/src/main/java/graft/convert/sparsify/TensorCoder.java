@@ -50,11 +50,32 @@ final class TensorCoder {
             return new CodedTensor(sparse, measure(part, sparse));
         }
         try (LargestEntries entries = largest.get()) {
-            SparseTensor sparse = chosen(part, entries);
-            try (var opened = DeltaPart.open(part, sparse, options.seed())) {
-                return new CodedTensor(sparse, ResidualFigures.measure(entries, opened.entries()));
-            }
+            return code(part, entries);
         }
+    }
+
+    private CodedTensor code(Path part, LargestEntries kept) throws IOException {
+        SparseTensor sparse = chosen(part, kept);
+        try (var opened = DeltaPart.open(part, sparse, options.seed())) {
+            return new CodedTensor(sparse, ResidualFigures.measure(kept, opened.entries()));
+        }
+    }
+
+    /** Whether {@link #code(Path)} looks at the largest entries alone. */
+    boolean needsLargestAlone() {
+        boolean scalesByRow = options.values() == Values.signrow; // from sums over all entries
+        return !scalesByRow && pair.base().dtype() == pair.model().dtype();
+    }
+
+    /**
+     * The same as {@link #code(Path)} from entries that were gathered without a look at the pair.
+     *
+     * @param entries for {@link Treatment.Largest}; narrowed to what is kept
+     * @return empty if they do not tell all
+     */
+    Optional<CodedTensor> codeGathered(Path part, LargestEntries entries) throws IOException {
+        narrow(entries);
+        return entries.isComplete() ? Optional.of(code(part, entries)) : Optional.empty();
     }
 
     /** The same without a look at what came of it. */
@@ -90,10 +111,8 @@ final class TensorCoder {
 
     /** What the treatment keeps, where that is a few entries that can be held. */
     private Optional<LargestEntries> largest() throws IOException {
-        boolean scalesByRow = options.values() == Values.signrow;
-        boolean sameType = pair.base().dtype() == pair.model().dtype();
-        if (scalesByRow || !sameType) {
-            return Optional.empty(); // need sums over all entries
+        if (!needsLargestAlone()) {
+            return Optional.empty();
         }
         Optional<LargestEntries> entries =
                 switch (treatment) {
@@ -103,15 +122,18 @@ final class TensorCoder {
                     default -> Optional.empty();
                 };
         if (entries.isPresent()) {
-            LargestEntries held = entries.get();
-            held.keep(
-                    switch (treatment) {
-                        case Treatment.Largest(long count) -> held.threshold(count);
-                        case Treatment.Above(Threshold threshold) -> threshold;
-                        default -> throw new IllegalStateException(treatment.toString());
-                    });
+            narrow(entries.get());
         }
         return entries;
+    }
+
+    private void narrow(LargestEntries held) throws IOException {
+        held.keep(
+                switch (treatment) {
+                    case Treatment.Largest(long count) -> held.threshold(count);
+                    case Treatment.Above(Threshold threshold) -> threshold;
+                    default -> throw new IllegalStateException(treatment.toString());
+                });
     }
 
     private SparseTensor chosen(Path part, LargestEntries kept) throws IOException {

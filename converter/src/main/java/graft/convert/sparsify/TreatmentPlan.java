@@ -7,6 +7,7 @@ import graft.convert.plan.Workers;
 import graft.convert.select.ResidualStatistics;
 import graft.convert.select.Threshold;
 import graft.convert.select.TopEntries;
+import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.util.ArrayList;
@@ -67,6 +68,17 @@ final class TreatmentPlan {
                         ? statistics(models, workers, progress)
                         : models.stream().map(TreatmentPlan::unmeasured).toList();
         return treatments(models, estimators, baseSource, workers, progress);
+    }
+
+    /** Of a tensor by itself; empty where others, or any residual, have a say in it. */
+    Optional<Treatment> alone(TensorInfo model) {
+        boolean alone =
+                options.amount() instanceof Amount.Density
+                        && options.scope() == SparsifyOptions.Scope.tensor;
+        var unmeasured = new Estimator(model, null);
+        return alone
+                ? each(List.of(unmeasured), options.amount()).stream().findFirst()
+                : Optional.empty();
     }
 
     private static List<Estimator> unmeasured(OpenPair model) {

@@ -39,14 +39,33 @@ public final class Sha256 {
 
     /** Hash of the bytes of a segment of any size. */
     public static String of(MemorySegment bytes) {
-        MessageDigest digest = digest();
-        byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, bytes.byteSize())];
-        for (long at = 0; at < bytes.byteSize(); at += chunk.length) {
-            int length = (int) Math.min(chunk.length, bytes.byteSize() - at);
-            MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, at, chunk, 0, length);
-            digest.update(chunk, 0, length);
+        var running = new Running();
+        running.add(bytes);
+        return running.end();
+    }
+
+    /** A hash of bytes that come one after the other. One use, one thread. */
+    public static final class Running {
+        private final MessageDigest digest = digest();
+        private byte[] chunk = {};
+
+        /** The next bytes. */
+        public void add(MemorySegment bytes) {
+            int most = (int) Math.min(CHUNK_BYTES, bytes.byteSize());
+            if (chunk.length < most) {
+                chunk = new byte[most];
+            }
+            for (long at = 0; at < bytes.byteSize(); at += chunk.length) {
+                int length = (int) Math.min(chunk.length, bytes.byteSize() - at);
+                MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, at, chunk, 0, length);
+                digest.update(chunk, 0, length);
+            }
         }
-        return HexFormat.of().formatHex(digest.digest());
+
+        /** The hash, after the last. */
+        public String end() {
+            return HexFormat.of().formatHex(digest.digest());
+        }
     }
 
     private static MessageDigest digest() {
