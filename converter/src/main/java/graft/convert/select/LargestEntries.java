@@ -26,7 +26,7 @@ public final class LargestEntries implements AutoCloseable {
     private static final int MOST = 5 << 20;
 
     /** Entries held together, which stay in the first cache. */
-    private static final int BLOCK = 1 << 12;
+    private static final int BLOCK = 1 << 11;
 
     private static final long BLOCK_BYTES = 3L * Integer.BYTES * BLOCK;
 
@@ -57,9 +57,9 @@ public final class LargestEntries implements AutoCloseable {
 
     /** Some entries, column by column. */
     public static final class Entries {
-        final int[] indices;
-        final float[] bases;
-        final float[] models;
+        private final int[] indices;
+        private final float[] bases;
+        private final float[] models;
         private int count;
 
         private Entries(int most) {
@@ -73,24 +73,19 @@ public final class LargestEntries implements AutoCloseable {
             return count;
         }
 
-        /** Flat index of an entry. */
-        public long index(int entry) {
-            return indices[entry];
+        /** Flat indices, as many as there are entries; not to be changed. */
+        public int[] indices() {
+            return indices;
         }
 
-        /** The base's value. */
-        public float base(int entry) {
-            return bases[entry];
+        /** The base's values; see {@link #indices}. */
+        public float[] bases() {
+            return bases;
         }
 
-        /** The model's value. */
-        public float model(int entry) {
-            return models[entry];
-        }
-
-        /** Model − base, rounded to float32. */
-        public float residual(int entry) {
-            return models[entry] - bases[entry];
+        /** The model's values; see {@link #indices}. */
+        public float[] models() {
+            return models;
         }
 
         private int magnitude(int entry) {
@@ -168,7 +163,7 @@ public final class LargestEntries implements AutoCloseable {
         }
         var entries = new LargestEntries(pair, floor);
         try {
-            var pass = new Pass(entries, MOST);
+            var pass = new Pass(entries, MOST, new FloorScan());
             boolean fits = pair.walkWhile(FloorScan.PART, pass::take);
             if (!pass.end()) {
                 MagnitudeHistogram.checkFinite(pair);
@@ -188,12 +183,13 @@ public final class LargestEntries implements AutoCloseable {
     private static final class Pass {
         private final LargestEntries entries;
         private final long most;
+        private final FloorScan scan;
         private final double[] sums = new double[FloorScan.PART];
-        private final FloorScan scan = new FloorScan();
 
-        Pass(LargestEntries entries, long most) {
+        Pass(LargestEntries entries, long most, FloorScan scan) {
             this.entries = entries;
             this.most = most;
+            this.scan = scan;
         }
 
         /** The next part; says whether entries still fit. */
@@ -242,6 +238,7 @@ public final class LargestEntries implements AutoCloseable {
         private final TensorPair pair;
         private final long k;
         private final long most;
+        private final FloorScan scan;
         private final MagnitudeSample sample;
         private @Nullable LargestEntries entries;
         private @Nullable Pass pass;
@@ -251,8 +248,10 @@ public final class LargestEntries implements AutoCloseable {
          * @param pair of at most 2^31 − 1 elements; not read
          * @param k at least so many
          * @param most entries to hold; what needs more is given up
+         * @param others of the same thread, in turn with which this one scans tiles
          */
-        public Gathering(TensorPair pair, long k, long most) {
+        public Gathering(TensorPair pair, long k, long most, List<Gathering> others) {
+            this.scan = others.isEmpty() ? new FloorScan() : others.getFirst().scan;
             this.pair = pair;
             this.k = k;
             this.most = Math.min(most, MOST);
@@ -272,7 +271,7 @@ public final class LargestEntries implements AutoCloseable {
         public void take(long first, float[] base, float[] model, int count) {
             if (pass == null) {
                 entries = new LargestEntries(pair, sample.floor(k, 0));
-                pass = new Pass(entries, most);
+                pass = new Pass(entries, most, scan);
             }
             fits = fits && pass.take(first, base, model, count);
         }
@@ -393,6 +392,11 @@ public final class LargestEntries implements AutoCloseable {
             visitor.visit(entries);
         }
         visitor.visit(last);
+    }
+
+    /** How many entries a visit sees at most. */
+    public int most() {
+        return Math.max(BLOCK, last.indices.length);
     }
 
     /** Entries that are kept. */

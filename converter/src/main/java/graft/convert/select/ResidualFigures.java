@@ -49,7 +49,7 @@ public final class ResidualFigures {
         var coded = new Coded();
         kept.walk(some -> {
             coded.read(some, entries);
-            figures.addAll(some.bases, some.models, coded.values, some.count());
+            figures.addAll(some.bases(), some.models(), coded.values, some.count());
         });
         if (entries.next()) {
             throw new IllegalStateException("the part has an entry more: " + entries.index());
@@ -70,11 +70,11 @@ public final class ResidualFigures {
             }
             int read = count == 0 ? 0 : entries.next(count, positions, values);
             for (int j = 0; j < count; j++) {
-                if (j == read || positions[j] != some.indices[j]) {
-                    throw new IllegalStateException("the part lacks entry " + some.index(j));
+                if (j == read || positions[j] != some.indices()[j]) {
+                    throw new IllegalStateException("the part lacks entry " + some.indices()[j]);
                 }
             }
-            entries.absolute(some.bases, values, count);
+            entries.absolute(some.bases(), values, count);
         }
     }
 

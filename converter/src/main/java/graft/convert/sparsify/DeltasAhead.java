@@ -63,7 +63,7 @@ public final class DeltasAhead implements TileWatcher, AutoCloseable {
         for (int m = 0; m < models.size(); m++) {
             Optional<TensorInfo> model = models.get(m).find(made.name());
             if (model.isPresent()) {
-                part(made, m, model.get()).ifPresent(parts::add);
+                part(made, m, model.get(), parts).ifPresent(parts::add);
             }
         }
         if (parts.isEmpty()) {
@@ -83,7 +83,8 @@ public final class DeltasAhead implements TileWatcher, AutoCloseable {
         return Optional.of(new Parts(parts));
     }
 
-    private Optional<Part> part(TensorInfo made, int m, TensorInfo model) throws IOException {
+    private Optional<Part> part(TensorInfo made, int m, TensorInfo model, List<Part> others)
+            throws IOException {
         if (!TensorPair.isShared(made, model) || model.shape().elements() > Integer.MAX_VALUE) {
             return Optional.empty();
         }
@@ -99,8 +100,9 @@ public final class DeltasAhead implements TileWatcher, AutoCloseable {
         if (!coder.needsLargestAlone() || journal.find(key).isPresent() || !takeRoom(most)) {
             return Optional.empty();
         }
-        return Optional.of(
-                new Part(m, coder, key, most, new LargestEntries.Gathering(pair, count, most)));
+        List<LargestEntries.Gathering> beside = others.stream().map(Part::entries).toList();
+        var entries = new LargestEntries.Gathering(pair, count, most, beside);
+        return Optional.of(new Part(m, coder, key, most, entries));
     }
 
     private boolean takeRoom(long entries) {

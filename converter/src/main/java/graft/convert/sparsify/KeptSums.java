@@ -41,14 +41,28 @@ final class KeptSums {
     static KeptSums of(TensorPair pair, LargestEntries kept) throws IOException {
         var sums = new KeptSums(pair, false);
         kept.walk(some -> {
-            for (int j = 0; j < some.count(); j++) {
-                sums.addKept(some.index(j), some.residual(j));
-                double u = (double) some.model(j) - some.base(j);
-                sums.energy += u * u;
-            }
+            sums.sizes.add(some.indices(), some.count());
+            sums.addKept(some.bases(), some.models(), some.count());
         });
         sums.energy += kept.restEnergy();
         return sums;
+    }
+
+    /** As one by one; sums are kept out of memory. */
+    private void addKept(float[] base, float[] model, int count) {
+        double all = energy;
+        double ofKept = keptEnergy;
+        double magnitude = keptMagnitude;
+        for (int j = 0; j < count; j++) {
+            float u = model[j] - base[j];
+            double exact = (double) model[j] - base[j];
+            magnitude += Math.abs(u);
+            ofKept += (double) u * u;
+            all += exact * exact;
+        }
+        energy = all;
+        keptEnergy = ofKept;
+        keptMagnitude = magnitude;
     }
 
     private void addAll(long first, float[] base, float[] model, int count) {

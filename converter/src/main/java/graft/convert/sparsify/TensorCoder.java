@@ -142,14 +142,22 @@ final class TensorCoder {
         SparseTensor plan = plan(sums);
         boolean exact = plan.values() == ValueCodec.EXACT;
         double gain = sums.gain(options.gain());
+        float[] values = new float[exact ? 0 : kept.most()];
         try (var writer = SparseTensorWriter.create(part, plan)) {
             kept.walk(some -> {
-                for (int j = 0; j < some.count(); j++) {
-                    float value = exact ? some.model(j) : (float) (gain * some.residual(j));
-                    writer.add(some.index(j), value);
+                if (!exact) {
+                    multiply(gain, some.bases(), some.models(), values, some.count());
                 }
+                writer.add(some.indices(), exact ? some.models() : values, some.count());
             });
             return writer.finish();
+        }
+    }
+
+    private static void multiply(
+            double gain, float[] base, float[] model, float[] into, int count) {
+        for (int j = 0; j < count; j++) {
+            into[j] = (float) (gain * (model[j] - base[j]));
         }
     }
 

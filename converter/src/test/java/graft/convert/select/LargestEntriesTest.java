@@ -199,7 +199,11 @@ class LargestEntriesTest {
         entries.walk(some ->
                 IntStream.range(0, some.count())
                         .forEach(j ->
-                                held.add(new Entry(0, (int) some.index(j), some.residual(j)))));
+                                held.add(
+                                        new Entry(
+                                                0,
+                                                some.indices()[j],
+                                                some.models()[j] - some.bases()[j]))));
         return held;
     }
 

@@ -38,6 +38,53 @@ final class BitOutput {
         count = end;
     }
 
+    /** A bit for each of the first {@code count} values: 1 for those below zero. */
+    void writeSigns(float[] values, int count) throws IOException {
+        for (int done = 0; done < count; done += Integer.SIZE) {
+            int some = Math.min(Integer.SIZE, count - done);
+            long bits = 0;
+            for (int j = 0; j < some; j++) {
+                bits |= (values[done + j] < 0 ? 1L : 0L) << j;
+            }
+            write(bits, some);
+        }
+    }
+
+    /**
+     * Golomb–Rice codes of the gaps between positions, as far as each fits into one word.
+     *
+     * @param previous position before the first
+     * @return how many were written
+     */
+    int writeRice(int[] positions, int from, int to, long previous, int parameter)
+            throws IOException {
+        long mask = (1L << parameter) - 1;
+        long last = previous;
+        long word = held;
+        int length = this.count;
+        int j = from;
+        for (; j < to; j++) {
+            long gap = positions[j] - last - 1;
+            int unary = (int) Math.min(gap >> parameter, MOST) + 1; // with the zero that ends it
+            if (unary + parameter > MOST) {
+                break;
+            }
+            last = positions[j];
+            long code = (gap & mask) << unary | (1L << unary - 1) - 1;
+            word |= code << length;
+            length += unary + parameter;
+            if (length >= Long.SIZE) {
+                held = word;
+                store();
+                length -= Long.SIZE;
+                word = code >>> unary + parameter - length; // of which that many are left
+            }
+        }
+        held = word;
+        count = length;
+        return j - from;
+    }
+
     private void store() throws IOException {
         words.set(Layouts.I64, fullBytes, held);
         fullBytes += Long.BYTES;

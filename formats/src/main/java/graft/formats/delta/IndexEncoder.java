@@ -63,6 +63,19 @@ final class IndexEncoder {
         }
     }
 
+    /** The first {@code count} of {@code indices}. */
+    void add(int[] indices, int count) throws IOException {
+        for (int done = 0; done < count; ) {
+            if (codec == IndexCodec.RICE) {
+                done += bits.writeRice(indices, done, count, previous, parameter);
+                previous = done == 0 ? previous : indices[done - 1];
+            }
+            if (done < count) {
+                add(indices[done++]);
+            }
+        }
+    }
+
     private void bitmap(long index) throws IOException {
         for (; written < index; written++) {
             bits.write(0);

@@ -40,6 +40,28 @@ public final class IndexSizes {
         }
     }
 
+    /** The first {@code some} of {@code indices}. */
+    public void add(int[] indices, int some) {
+        if (count > Integer.MAX_VALUE - some) { // a gap might be counted too often for an int
+            for (int j = 0; j < some; j++) {
+                add(indices[j]);
+            }
+            return;
+        }
+        long last = previous;
+        for (int j = 0; j < some; j++) {
+            long gap = indices[j] - last - 1;
+            last = indices[j];
+            if (gap >= SHORT) {
+                add(gap, 1);
+            } else {
+                gaps[(int) gap]++;
+            }
+        }
+        previous = last;
+        count += some;
+    }
+
     private void add(long gap, long times) {
         u8 += times * (1 + gap / 255);
         u16 += times * 2 * (1 + gap / 65535);

@@ -82,6 +82,39 @@ public final class SparseTensorWriter implements AutoCloseable {
     }
 
     /**
+     * The next entries, as {@link #add(long, float)} takes one.
+     *
+     * @param some how many of {@code positions} and {@code values}
+     */
+    public void add(int[] positions, float[] values, int some) throws IOException {
+        if (plan.values() == ValueCodec.INT4 || plan.values().isCoded()) {
+            for (int j = 0; j < some; j++) {
+                add(positions[j], values[j]);
+            }
+            return;
+        }
+        index.add(positions, some);
+        count += some;
+        switch (plan.values()) {
+            case EXACT -> store(plan.info().dtype(), values, some);
+            case F16 -> store(DType.F16, values, some);
+            case BF16 -> store(DType.BF16, values, some);
+            case SIGN, SIGN_ROW -> signs.writeSigns(values, some);
+            case INT4, STEPS, DITHER -> throw new IllegalStateException(plan.values().word());
+        }
+    }
+
+    private void store(DType type, float[] values, int some) throws IOException {
+        int most = BUFFER_BYTES / Long.BYTES;
+        byte[] bytes = new byte[Math.min(most, some) * type.bytes()];
+        for (int done = 0; done < some; done += most) {
+            int length = Math.min(most, some - done);
+            Elements.narrow(type, values, done, MemorySegment.ofArray(bytes), 0, length);
+            valueOut.write(bytes, 0, length * type.bytes());
+        }
+    }
+
+    /**
      * The integer of the next position, for coded values: of every position in turn.
      *
      * @param r of {@link CounterRandom} by which it was rounded

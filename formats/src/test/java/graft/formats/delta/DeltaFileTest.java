@@ -191,6 +191,7 @@ class DeltaFileTest {
             }
             assertThat(entries.finish()).isEqualTo(tensor);
         }
+        assertManyAtOnce(part, tensor, positions);
         var header =
                 new DeltaHeader(
                         "base",
@@ -205,6 +206,39 @@ class DeltaFileTest {
             writer.writeWhole(whole, MemorySegment.ofArray(new byte[] {1, 2, 3}));
             writer.writePart(tensor, part);
         }
+    }
+
+    /** The same part from runs of every length from 0 to 99. */
+    private static void assertManyAtOnce(Path part, SparseTensor tensor, long[] positions)
+            throws IOException {
+        if (Arrays.stream(positions).anyMatch(position -> position > Integer.MAX_VALUE)) {
+            return;
+        }
+        Path other = part.resolveSibling("other");
+        var sizes = new IndexSizes(tensor.info().shape().elements());
+        try (var entries = SparseTensorWriter.create(other, tensor)) {
+            if (tensor.values() == ValueCodec.SIGN_ROW && tensor.count() > 0) {
+                entries.addRowScale(0.25f);
+            }
+            int some = 0;
+            for (int i = 0; i < positions.length; i += some) {
+                some = (some + 1) % 100;
+                int[] run = new int[100];
+                float[] values = new float[100];
+                some = Math.min(some, positions.length - i);
+                for (int j = 0; j < some; j++) {
+                    run[j] = (int) positions[i + j];
+                    values[j] = value(i + j);
+                }
+                entries.add(run, values, some);
+                sizes.add(run, some);
+            }
+            assertThat(entries.finish()).isEqualTo(tensor);
+        }
+        assertThat(other).hasSameBinaryContentAs(part);
+        assertThat(sizes.count()).isEqualTo(tensor.count());
+        assertThat(sizes.cheapest().bytes()).isEqualTo(tensor.indexBytes());
+        Files.delete(other);
     }
 
     /** Tied to what is stored, and not stored itself: anything else cannot be rebuilt. */
