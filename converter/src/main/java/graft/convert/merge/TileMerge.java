@@ -8,13 +8,13 @@ import graft.formats.FileSpot;
 import graft.formats.delta.CounterRandom;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
+import graft.formats.tensor.Narrower;
 import graft.formats.tensor.TensorSink;
 import graft.formats.tensor.Widener;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -30,8 +30,12 @@ final class TileMerge {
      */
     private static final int TILE = 1 << 11;
 
-    /** Elements that are written together. */
-    private static final int WRITTEN = 1 << 15;
+    /**
+     * Elements that are written together: few calls, and what is written is hashed in the cache.
+     */
+    private static final int WRITTEN = 1 << 17;
+
+    private static final int PAGE_BYTES = 4096;
 
     private static final double NO_WEIGHT = 1e-8; // as mergekit's
 
@@ -75,21 +79,18 @@ final class TileMerge {
         DType type = item.out().dtype();
         var tiles = new Tiles(0, elements, watch.isPresent());
         int most = (int) Math.clamp(elements, 1, WRITTEN);
-        float[] merged = new float[most];
-        int[] bits = new int[most];
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment written = arena.allocate((long) most * type.bytes(), 64);
+            MemorySegment written = arena.allocate((long) most * type.bytes(), PAGE_BYTES);
             for (long first = 0; first < elements; first += most) {
                 int count = (int) Math.min(most, elements - first);
                 for (int at = 0; at < count; at += TILE) {
                     int some = Math.min(TILE, count - at);
-                    tiles.merge(first + at, merged, at, some);
+                    tiles.merge(first + at, some);
+                    tiles.narrower.store(tiles.merged, some, written, at);
                     if (watch.isPresent()) {
-                        tiles.show(first + at, some, watch.get());
+                        watch.get().visit(first + at, tiles.merged, tiles.models, some);
                     }
                 }
-                checkFinite(type, first, merged, bits, count);
-                Elements.narrow(type, merged, 0, written, 0, count);
                 out.write(
                         item.info().name(),
                         first * type.bytes(),
@@ -104,18 +105,18 @@ final class TileMerge {
     /** Merges a part for somebody; only where no trimming remembers what it saw before. */
     void preview(long first, int count, TileWatcher.Tiles seen) throws IOException {
         var tiles = new Tiles(first, count, true);
-        float[] merged = new float[TILE];
         for (int at = 0; at < count; at += TILE) {
             int some = Math.min(TILE, count - at);
-            tiles.merge(first + at, merged, 0, some);
-            tiles.show(first + at, some, seen);
+            tiles.merge(first + at, some);
+            seen.visit(first + at, tiles.merged, tiles.models, some);
         }
     }
 
     /** A tile of every model, in arrays that are used again for the next. */
     private final class Tiles {
         private final long start;
-        private final float[] base = new float[TILE]; // then the merged values
+        private final float[] merged = new float[TILE]; // the base's, at first
+        private final Narrower narrower = new Narrower(item.out().dtype(), TILE);
         private final float[][] models = new float[item.pairs().size()][];
         private final float[][] vectors = new float[item.pairs().size()][TILE];
         private final double[] sum = new double[TILE];
@@ -144,46 +145,32 @@ final class TileMerge {
             return new Widener(type, bytes.asSlice(start * type.bytes(), length * type.bytes()));
         }
 
-        /** Merges elements from {@code first} on into {@code merged}, from index {@code at}. */
-        void merge(long first, float[] merged, int at, int count) throws IOException {
-            ofBase.widen(first - start, base, 0, count);
+        /** Merges elements from {@code first} on, as they are stored. */
+        void merge(long first, int count) throws IOException {
+            ofBase.widen(first - start, merged, 0, count);
             for (int m = 0; m < vectors.length; m++) {
                 ofModels.get(m).widen(first - start, models[m], 0, count);
-                vector(m, first, base, models[m], vectors[m], count);
+                vector(m, first, merged, models[m], vectors[m], count);
             }
             join(first, vectors, sum, count);
-            addTo(base, sum, count);
-            System.arraycopy(base, 0, merged, at, count);
+            addTo(merged, sum, count);
+            if (!narrower.round(merged, count)) {
+                throw notFinite(first, count);
+            }
         }
 
-        /** What was merged last, as it is stored. */
-        void show(long first, int count, TileWatcher.Tiles seen) throws IOException {
-            Elements.round(item.out().dtype(), base, count);
-            seen.visit(first, base, models, count);
+        private ConversionException notFinite(long first, int count) {
+            for (int i = 0; i < count; i++) {
+                if (!Float.isFinite(Elements.round(item.out().dtype(), merged[i]))) {
+                    return TileMerge.this.notFinite(first + i, merged[i]);
+                }
+            }
+            throw new IllegalStateException("all are finite");
         }
 
         private static void addTo(float[] base, double[] sum, int count) {
             for (int i = 0; i < count; i++) {
                 base[i] = (float) (base[i] + sum[i]);
-            }
-        }
-    }
-
-    /** As the type stores them; rounding keeps their order, so the largest tells of all. */
-    private void checkFinite(DType type, long first, float[] values, int[] bits, int count)
-            throws ConversionException {
-        // maxima of int are vectorised, of float not: and NaN has more bits than all else
-        MemorySegment.copy(MemorySegment.ofArray(values), ValueLayout.JAVA_INT, 0, bits, 0, count);
-        int largest = 0;
-        for (int i = 0; i < count; i++) {
-            largest = Math.max(largest, bits[i] & Integer.MAX_VALUE);
-        }
-        if (Float.isFinite(Elements.round(type, Float.intBitsToFloat(largest)))) {
-            return;
-        }
-        for (int i = 0; i < count; i++) {
-            if (!Float.isFinite(Elements.round(type, values[i]))) {
-                throw notFinite(first + i, values[i]);
             }
         }
     }

@@ -170,7 +170,7 @@ public final class Elements {
                 MemorySegment.ofArray(from), ValueLayout.JAVA_INT, 4L * at, bits, 0, count);
     }
 
-    private static void narrowHalf(float[] from, int at, short[] into, int count) {
+    static void narrowHalf(float[] from, int at, short[] into, int count) {
         for (int i = 0; i < count; i++) {
             into[i] = Float.floatToFloat16(from[at + i]);
         }
@@ -255,6 +255,16 @@ public final class Elements {
         }
         for (int i = 0; i < count; i++) {
             bits[i] = bits[i] + 0x7fff + (bits[i] >>> 16 & 1) & 0xffff0000;
+        }
+    }
+
+    /** The same where there is none, with the upper halves apart. */
+    static void roundBrain(int[] bits, short[] halves, int count) {
+        for (int i = 0; i < count; i++) {
+            bits[i] = bits[i] + 0x7fff + (bits[i] >>> 16 & 1) & 0xffff0000;
+        }
+        for (int i = 0; i < count; i++) {
+            halves[i] = (short) (bits[i] >>> 16);
         }
     }
 

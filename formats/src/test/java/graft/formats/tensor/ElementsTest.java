@@ -99,6 +99,46 @@ class ElementsTest {
         }
     }
 
+    /** What a narrower gives back, and what it stores, tile after tile. */
+    @ParameterizedTest
+    @EnumSource(names = {"F16", "BF16", "F32", "F64"})
+    void narrowerRoundsAsElementsDo(DType type) {
+        var random = new Random(5);
+        var narrower = new Narrower(type, 100);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment stored = arena.allocate(1_000L * type.bytes());
+            MemorySegment expected = arena.allocate(1_000L * type.bytes());
+            for (int first = 0; first < 1_000; first += 100) {
+                float[] values = new float[100];
+                int count = first == 900 ? 37 : 100;
+                for (int i = 0; i < 100; i++) {
+                    values[i] = (float) random.nextGaussian() * 100;
+                }
+                float[] rounded = values.clone();
+                assertThat(narrower.round(rounded, count)).isTrue();
+                narrower.store(rounded, count, stored, first);
+                Elements.narrow(type, values, 0, expected, first, count);
+                Elements.round(type, values, count);
+                assertThat(rounded).isEqualTo(values);
+            }
+            assertThat(stored.mismatch(expected)).isEqualTo(-1);
+        }
+    }
+
+    /** Infinite only once rounded, too; what is beyond the tile is not looked at. */
+    @ParameterizedTest
+    @EnumSource(names = {"F16", "BF16", "F32"})
+    void narrowerLeavesWhatIsNotFinite(DType type) {
+        for (float bad : new float[] {Float.NaN, Float.NEGATIVE_INFINITY, Float.MAX_VALUE}) {
+            var narrower = new Narrower(type, 4);
+            float[] values = {1.0001f, bad, 2, Float.NaN};
+            float[] before = values.clone();
+            boolean isStored = type == DType.F32 && bad == Float.MAX_VALUE;
+            assertThat(narrower.round(values, 3)).isEqualTo(isStored);
+            assertThat(values).isEqualTo(before);
+        }
+    }
+
     private static BigDecimal distance(float value, int bfloat16) {
         return new BigDecimal(value)
                 .subtract(new BigDecimal(Float.intBitsToFloat(bfloat16 << 16)))
