@@ -5,6 +5,7 @@ import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
 import graft.formats.io.Layouts;
+import graft.formats.io.LfsPointer;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
@@ -79,6 +80,10 @@ public final class OnnxAdapter implements TensorSource {
     }
 
     private void read() throws IOException {
+        if (LfsPointer.isAt(file)) {
+            throw new MalformedFileException(
+                    FileSpot.of(path), LfsPointer.PROBLEM, LfsPointer.HELP);
+        }
         if (file.byteSize() < 8
                 || file.asSlice(4, 4).mismatch(MemorySegment.ofArray(IDENTIFIER)) != -1) {
             throw new MalformedFileException(

@@ -6,6 +6,7 @@ import com.google.protobuf.UnsafeByteOperations;
 import graft.formats.FileSpot;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
+import graft.formats.io.LfsPointer;
 import graft.formats.onnx.proto.ModelProto;
 import graft.formats.onnx.proto.TensorProto;
 import graft.formats.tensor.TensorInfo;
@@ -78,6 +79,9 @@ public final class OnnxModel implements TensorSource {
                 throw new MalformedFileException(spot, "the file is empty");
             }
             MemorySegment mapped = channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
+            if (LfsPointer.isAt(mapped)) {
+                throw new MalformedFileException(spot, LfsPointer.PROBLEM, LfsPointer.HELP);
+            }
             var in = UnsafeByteOperations.unsafeWrap(mapped.asByteBuffer()).newCodedInput();
             in.enableAliasing(true);
             in.setRecursionLimit(NESTING);

@@ -5,6 +5,7 @@ import graft.formats.FormatException;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.UnsupportedFeatureException;
+import graft.formats.io.LfsPointer;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorFile;
 import graft.formats.tensor.TensorInfo;
@@ -141,12 +142,8 @@ public final class PickleReader implements TensorFile {
             return TorchStream.read(name, file);
         }
         var spot = FileSpot.of(name, 0);
-        if (start.startsWith("version https://git-lfs")) {
-            throw bad(
-                    PickleRule.LFS_POINTER,
-                    spot,
-                    "a git-lfs pointer, not the weights",
-                    "run git lfs pull in its repository, or download the file from the Hub");
+        if (LfsPointer.isAt(file)) {
+            throw bad(PickleRule.LFS_POINTER, spot, LfsPointer.PROBLEM, LfsPointer.HELP);
         }
         if (start.startsWith("ustar", TAR_MARK_AT)) {
             throw new UnsupportedFeatureException(

@@ -1,13 +1,17 @@
 package graft.formats.safetensors;
 
 import graft.formats.FileSpot;
+import graft.formats.FormatException;
 import graft.formats.LimitExceededException;
 import graft.formats.MalformedFileException;
 import graft.formats.io.Layouts;
+import graft.formats.io.LfsPointer;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -59,11 +63,7 @@ record SafetensorsHeader(
         }
         long length = file.get(Layouts.I64, 0); // u64: above Long.MAX_VALUE it reads negative
         if (length < 0 || length > MAX_BYTES) {
-            throw new LimitExceededException(
-                    SafetensorsRule.HEADER_TOO_LARGE,
-                    FileSpot.of(name, 0),
-                    "header of %s bytes, limit %d"
-                            .formatted(Long.toUnsignedString(length), MAX_BYTES));
+            throw tooLarge(FileSpot.of(name, 0), file, length);
         }
         if (length > file.byteSize() - PREFIX_BYTES) {
             throw new MalformedFileException(
@@ -73,6 +73,28 @@ record SafetensorsHeader(
                             .formatted(length, file.byteSize()));
         }
         return length;
+    }
+
+    /** Text in place of the length of a header says a lot; a reader of it wants to know what. */
+    private static FormatException tooLarge(FileSpot spot, MemorySegment file, long length) {
+        if (LfsPointer.isAt(file)) {
+            return new MalformedFileException(
+                    SafetensorsRule.LFS_POINTER, spot, LfsPointer.PROBLEM, LfsPointer.HELP);
+        }
+        byte[] start = file.asSlice(0, PREFIX_BYTES).toArray(ValueLayout.JAVA_BYTE);
+        String text = new String(start, StandardCharsets.ISO_8859_1);
+        if (text.chars()
+                .allMatch(c -> c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t')) {
+            return new MalformedFileException(
+                    SafetensorsRule.HEADER_TOO_LARGE,
+                    spot,
+                    "begins with the text %s, and not with the length of a safetensors header"
+                            .formatted(FileSpot.quote(text)));
+        }
+        return new LimitExceededException(
+                SafetensorsRule.HEADER_TOO_LARGE,
+                spot,
+                "header of %s bytes, limit %d".formatted(Long.toUnsignedString(length), MAX_BYTES));
     }
 
     /**

@@ -11,6 +11,8 @@ import java.util.Locale;
 public enum SafetensorsRule implements FormatRule {
     /** Shorter than the eight bytes of the header's length (HeaderTooSmall). */
     HEADER_TOO_SMALL,
+    /** A git-lfs pointer stands where the file should be (HeaderTooLarge). */
+    LFS_POINTER,
     /** A header above 100 MB (HeaderTooLarge). */
     HEADER_TOO_LARGE,
     /** The header runs past the end of the file (InvalidHeaderLength). */
