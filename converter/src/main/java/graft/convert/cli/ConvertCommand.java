@@ -5,6 +5,8 @@ import graft.convert.job.ConvertModels;
 import graft.convert.job.ConvertRequest;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
+import graft.convert.merge.MergeOptions;
+import graft.convert.sparsify.SparsifyOptions;
 import graft.hub.RepoRef;
 
 import org.jspecify.annotations.Nullable;
@@ -100,6 +102,8 @@ final class ConvertCommand implements Callable<Integer> {
             throw new UsageException("--energy " + energy, "--energy takes a share such as 0.95");
         }
         Path target = output == null ? Path.of("unused") : output;
+        MergeOptions merging = merge.optionsWithoutStatistics(sources.size());
+        SparsifyOptions sparsifying = sparsify.options();
         int cores = threads.checked();
         checkGraph();
         Optional<RepoRef> remoteGraph = dryRun ? remoteGraph() : Optional.empty();
@@ -118,9 +122,9 @@ final class ConvertCommand implements Callable<Integer> {
                         models,
                         baseFolder,
                         common.name(base),
-                        merge.optionsWithoutStatistics(models.size()),
+                        merging,
                         merge.dtype(),
-                        sparsify.options(),
+                        sparsifying,
                         energy,
                         graph(),
                         graph != null,

@@ -14,6 +14,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -107,16 +108,14 @@ final class MergeCommand implements Callable<Integer> {
                                         common.progress()));
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(
-                "%d models, %s, %s · %d tensors merged, %d carried from the base"
+                "%d model%s, %s%s · %d tensors merged, %d carried from the base"
                         .formatted(
                                 models.size(),
+                                models.size() == 1 ? "" : "s",
                                 options.method().word(),
                                 config.isPresent()
-                                        ? "as " + family.fineTunes.getFirst() + " says"
-                                        : "λ "
-                                                + (options.weights().isEmpty()
-                                                        ? options.weight()
-                                                        : options.weights()),
+                                        ? ", as " + family.fineTunes.getFirst() + " says"
+                                        : weight(options),
                                 (long) ledger.total("tensorsMerged"),
                                 (long) ledger.total("tensorsCarried")));
         write.announce(printer);
@@ -124,10 +123,17 @@ final class MergeCommand implements Callable<Integer> {
         return ExitCodes.DONE;
     }
 
+    private static String weight(MergeOptions options) {
+        if (!options.method().weighs()) {
+            return "";
+        }
+        return ", λ " + (options.weights().isEmpty() ? options.weight() : options.weights());
+    }
+
     /** The merge that a file of mergekit's says, if one was given in place of fine-tunes. */
     private Optional<MergekitConfig> config() throws IOException {
         String first = family.fineTunes.getFirst();
-        if (Refs.remote(first).isPresent() || !MergekitConfig.isAt(Refs.local(first))) {
+        if (!MergekitConfig.isNamed(first) || !Files.isRegularFile(Refs.local(first))) {
             return Optional.empty();
         }
         if (family.fineTunes.size() > 1) {

@@ -10,6 +10,7 @@ import picocli.CommandLine.Option;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -51,19 +52,19 @@ final class MergeOptionGroup {
             names = "--gamma",
             paramLabel = "F",
             description = "Share of the largest entries that breadcrumbs drop; default 0.01.")
-    double gamma = 0.01;
+    @Nullable Double gamma;
 
     @Option(
             names = "--merge-scope",
             paramLabel = "global|tensor",
             description = "Trim each task vector as a whole or tensor by tensor (default).")
-    Scope scope = Scope.tensor;
+    @Nullable Scope scope;
 
     @Option(
             names = "--alpha",
             paramLabel = "F",
             description = "By which regmean multiplies off-diagonals; default 0.9.")
-    double alpha = MergeOptions.DEFAULT_ALPHA;
+    @Nullable Double alpha;
 
     /** Over what entries are trimmed. */
     enum Scope {
@@ -74,7 +75,7 @@ final class MergeOptionGroup {
     }
 
     @Option(names = "--merge-seed", paramLabel = "N", description = "Of dare; default 17.")
-    long seed = 17;
+    @Nullable Long seed;
 
     @Option(
             names = "--dtype",
@@ -126,6 +127,7 @@ final class MergeOptionGroup {
                     "--weight has %d values for %d fine-tunes".formatted(weight.size(), models),
                     "give one, or one per fine-tune: --weight 0.3,0.5");
         }
+        refuseUnused(chosen);
         MergeOptions defaults = MergeOptions.of(chosen, whole ? 1 : MergeOptions.DEFAULT_WEIGHT);
         try {
             return new MergeOptions(
@@ -134,14 +136,50 @@ final class MergeOptionGroup {
                     weight.size() > 1 ? weight : List.of(),
                     tensorWeight,
                     density == null ? defaults.density() : density,
-                    gamma,
+                    gamma == null ? defaults.gamma() : gamma,
                     scope == Scope.global,
                     MergeOptions.divides(chosen),
-                    alpha,
-                    seed,
+                    alpha == null ? defaults.alpha() : alpha,
+                    seed == null ? defaults.seed() : seed,
                     List.of());
         } catch (IllegalArgumentException e) {
-            throw new UsageException("--" + e.getMessage(), "graft merge --help lists the ranges");
+            boolean isDensity = String.valueOf(e.getMessage()).startsWith("density");
+            throw new UsageException(
+                    (isDensity ? "--merge-" : "--") + e.getMessage(),
+                    "--merge-density takes a share such as 0.2, --gamma one below 1, --alpha one from 0"
+                            + " to 1, --weight any number");
+        }
+    }
+
+    /** What would have no effect was meant for something. */
+    private void refuseUnused(MergeMethod chosen) {
+        refuseUnless(
+                chosen.weighs(), "--weight", given(weight), "all but mean, fisher and regmean");
+        refuseUnless(
+                chosen.weighs(),
+                "--tensor-weight",
+                given(tensorWeight.keySet()),
+                "all but mean, fisher and regmean");
+        refuseUnless(
+                chosen.trims() || chosen.drops(),
+                "--merge-density",
+                density,
+                "ties, dare, dare-ties and breadcrumbs");
+        refuseUnless(chosen == MergeMethod.BREADCRUMBS, "--gamma", gamma, "breadcrumbs");
+        refuseUnless(chosen.trims(), "--merge-scope", scope, "ties and breadcrumbs");
+        refuseUnless(chosen == MergeMethod.REGMEAN, "--alpha", alpha, "regmean");
+        refuseUnless(chosen.drops(), "--merge-seed", seed, "dare and dare-ties");
+    }
+
+    private static @Nullable Object given(Collection<?> values) {
+        return values.isEmpty() ? null : values;
+    }
+
+    private void refuseUnless(boolean used, String option, @Nullable Object value, String methods) {
+        if (value != null && !used) {
+            throw new UsageException(
+                    "%s has no effect on --method %s".formatted(option, method),
+                    "it is for %s; leave it out, or choose one of them".formatted(methods));
         }
     }
 }

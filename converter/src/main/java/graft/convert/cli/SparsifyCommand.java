@@ -77,6 +77,12 @@ final class SparsifyCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Printer printer = common.printer();
         SparsifyOptions options = sparsify.options();
+        if (layout != SparsifyRequest.Layout.delta && sparsify.size != null) {
+            throw new UsageException(
+                    "--size counts bytes of a delta, --layout %s takes more"
+                            .formatted(layout.word()),
+                    "use --density or --count, and --dry-run to see the bytes");
+        }
         int cores = threads.checked();
         if (dryRun && common.announcesDownload(write.output, List.of(fineTune), base)) {
             return ExitCodes.DONE;

@@ -4,6 +4,8 @@ import graft.convert.job.ConvertModels;
 import graft.convert.job.ConvertRequest;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
+import graft.convert.merge.MergeOptions;
+import graft.convert.sparsify.SparsifyOptions;
 
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -31,6 +33,10 @@ final class SweepCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
+        String base = family.base();
+        MergeOptions merging = merge.optionsWithoutStatistics(family.fineTunes.size());
+        SparsifyOptions sparsifying = sparsify.options();
+        int cores = threads.checked();
         List<ConvertRequest.Source> models = new ArrayList<>();
         for (String fineTune : family.fineTunes) {
             models.add(new ConvertRequest.Source(common.path(fineTune), common.name(fineTune)));
@@ -38,11 +44,11 @@ final class SweepCommand implements Callable<Integer> {
         var request =
                 new ConvertRequest(
                         models,
-                        common.path(family.base()),
-                        common.name(family.base()),
-                        merge.optionsWithoutStatistics(models.size()),
+                        common.path(base),
+                        common.name(base),
+                        merging,
                         merge.dtype(),
-                        sparsify.options(),
+                        sparsifying,
                         1,
                         Optional.empty(),
                         false,
@@ -50,7 +56,7 @@ final class SweepCommand implements Callable<Integer> {
                         false,
                         kinship.allowUnrelated,
                         true,
-                        threads.checked(),
+                        cores,
                         common.progress());
         Ledger ledger = new ConvertModels().run(request);
         printer.human(ForecastTable.of(ledger.results()));

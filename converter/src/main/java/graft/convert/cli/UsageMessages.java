@@ -2,11 +2,15 @@ package graft.convert.cli;
 
 import picocli.CommandLine;
 import picocli.CommandLine.MissingParameterException;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.MutuallyExclusiveArgsException;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** Turns picocli's parse errors into one line and one remedy; never the whole usage text. */
@@ -34,6 +38,11 @@ final class UsageMessages {
             case UnmatchedArgumentException e when !e.getUnmatched().isEmpty() ->
                     unmatched(e, line, list);
             case MissingParameterException e -> new UsageException(missing(e), list);
+            case MutuallyExclusiveArgsException e -> new UsageException(firstLine(e), list);
+            case ParameterException e when e.getCause() instanceof UsageException own -> own;
+            case ParameterException e when choices(e).isPresent() ->
+                    new UsageException(
+                            given(e), "give one of %s; %s".formatted(choices(e).get(), list));
             default -> new UsageException(firstLine(error), list);
         };
     }
@@ -49,7 +58,9 @@ final class UsageMessages {
                         ? List.copyOf(line.getCommandSpec().optionsMap().keySet())
                         : List.copyOf(line.getSubcommands().keySet());
         String word = unknown.contains("=") ? unknown.substring(0, unknown.indexOf('=')) : unknown;
-        String near = ELSEWHERE.getOrDefault(word, nearest(word.replace('_', '-'), names));
+        String ours = word.replace('_', '-');
+        String near =
+                names.contains(ours) ? ours : ELSEWHERE.getOrDefault(word, nearest(ours, names));
         boolean known = names.contains(near);
         return new UsageException(
                 "%s '%s'".formatted(what, unknown),
@@ -61,15 +72,30 @@ final class UsageMessages {
                 error.getMissing().stream()
                         .map(spec ->
                                 spec.isOption()
-                                        ? ((CommandLine.Model.OptionSpec) spec).longestName()
+                                        ? ((OptionSpec) spec).longestName()
                                         : spec.paramLabel())
                         .collect(Collectors.joining(", "));
-        return names.isEmpty() ? firstLine(error) : "missing " + names;
+        boolean oneOf = String.valueOf(error.getMessage()).contains("specify one of these");
+        return names.isEmpty() ? firstLine(error) : "missing " + (oneOf ? "one of " : "") + names;
+    }
+
+    /** What an option or parameter takes, where that is a few words. */
+    private static Optional<String> choices(ParameterException error) {
+        return Optional.ofNullable(error.getArgSpec())
+                .map(ArgSpec::paramLabel)
+                .filter(label -> label.indexOf('|') > 0)
+                .map(label -> label.replace("|", ", "));
+    }
+
+    private static String given(ParameterException error) {
+        return error.getArgSpec() instanceof OptionSpec option
+                ? "%s %s".formatted(option.longestName(), error.getValue())
+                : "unexpected argument '%s'".formatted(error.getValue());
     }
 
     private static String firstLine(Exception error) {
         String message = error.getMessage() == null ? error.toString() : error.getMessage();
-        return message.lines().findFirst().orElse(message);
+        return message.lines().findFirst().orElse(message).replaceFirst("^Error: ", "");
     }
 
     /** The closest name within a third of its length of edits, or the word itself. */

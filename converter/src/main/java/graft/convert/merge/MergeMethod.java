@@ -44,13 +44,23 @@ public enum MergeMethod {
         return Optional.empty();
     }
 
+    /** Whether weights of the user's take part; the others are means, plain or by statistics. */
+    public boolean weighs() {
+        return this != MEAN && !needsStatistics();
+    }
+
     /** Whether the user has to give a file of statistics per fine-tune. */
     public boolean needsStatistics() {
         return this == FISHER || this == REGMEAN;
     }
 
     /** Whether task vectors are trimmed to a density first. */
-    boolean trims() {
+    public boolean trims() {
         return this == TIES || this == BREADCRUMBS;
+    }
+
+    /** Whether entries are dropped at random, down to a density. */
+    public boolean drops() {
+        return this == DARE || this == DARE_TIES;
     }
 }

@@ -166,7 +166,7 @@ public record MergeOptions(
     public Map<String, Object> words() {
         Map<String, Object> words = new TreeMap<>();
         words.put("method", method.word());
-        if (rules.isEmpty()) {
+        if (rules.isEmpty() && method.weighs()) {
             words.put("weight", weight);
         }
         for (int i = 0; i < weights.size() && rules.isEmpty(); i++) {
@@ -177,8 +177,7 @@ public record MergeOptions(
             String word = String.format(Locale.ROOT, "weight %03d %s", n++, pattern.getKey());
             words.put(word, pattern.getValue());
         }
-        boolean drops = method == MergeMethod.DARE || method == MergeMethod.DARE_TIES;
-        if ((method.trims() || drops) && rules.isEmpty()) {
+        if ((method.trims() || method.drops()) && rules.isEmpty()) {
             words.put("density", density);
         }
         if (method == MergeMethod.BREADCRUMBS && rules.isEmpty()) {
@@ -187,7 +186,7 @@ public record MergeOptions(
         if (method.trims()) {
             words.put("scope", globally ? "global" : "tensor");
         }
-        if (drops) {
+        if (method.drops()) {
             words.put("seed", seed);
         }
         if (method == MergeMethod.REGMEAN) {

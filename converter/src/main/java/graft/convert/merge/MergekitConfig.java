@@ -67,10 +67,9 @@ public record MergekitConfig(
         models = List.copyOf(models);
     }
 
-    /** Whether a path is that of such a file, by its ending. */
-    public static boolean isAt(Path path) {
-        String name = path.toString();
-        return Files.isRegularFile(path) && (name.endsWith(".yml") || name.endsWith(".yaml"));
+    /** Whether a file is such a one, by its ending. */
+    public static boolean isNamed(String path) {
+        return path.endsWith(".yml") || path.endsWith(".yaml");
     }
 
     /**

@@ -40,6 +40,33 @@ class CommandLineIT {
         assertThat(result.out()).isEmpty();
     }
 
+    /** Each before a file is looked for. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            textBlock =
+                    """
+                    reduce a -o x;missing one of --rank, --energy;lists options
+                    reduce a --rank 4 --energy 0.9 -o x;--rank=N, --energy=F are mutually;lists options
+                    sparsify a --base b --layout bits -o x;--layout bits;takes delta or sparse-bitmask
+                    export a --mode slot -o x;--mode slot;one of merged, shared, slots, sparse-slots
+                    export a --dtype int8 -o x;--dtype int8;one of float32, float16, bfloat16
+                    completion fish;unexpected argument;bash, zsh
+                    extract a --base b --max_rank 4 -o x;unknown option;--max-rank
+                    sparsify a --base b --size 9kB --layout sparse-bitmask -o x;--size counts;--density
+                    merge a --base b --method ties --merge-density 2 -o x;--merge-density 2.0 is;0.2
+                    merge a --base b --gamma 0.1 -o x;--gamma has no effect;for breadcrumbs
+                    merge a --base b --method mean --weight 1 -o x;--weight has no effect;leave it out
+                    sweep a --base b --merge-density 0.2;--merge-density has no effect;ties
+                    """)
+    void optionsThatCannotBeMeantAreSaid(String command, String problem, String help)
+            throws Exception {
+        var result = new GraftProcess(folder).run((Object[]) command.split(" "));
+        assertThat(result.code()).as(result.err()).isEqualTo(2);
+        assertThat(result.errorLine()).startsWith("graft: " + problem);
+        assertThat(result.helpLine()).contains(help);
+    }
+
     @Test
     void namesOfOtherToolsAreUnderstood() throws Exception {
         var result = new GraftProcess(folder).run("reduce", "a", "--new_rank", "4", "-o", "x");
