@@ -286,7 +286,7 @@ public final class ConvertModels {
                                         .withThreads(request.threads()));
         Files.delete(out.resolve(Ledger.FILE_NAME)); // its figures are in the one ledger
         ledger.tensors().forEach(record -> records.add(named(task.name(), record)));
-        long bytes = Files.size(out.resolve(PeftAdapter.WEIGHTS));
+        long bytes = Files.size(PeftAdapter.filesAt(out).getLast());
         results.add(result(task.name(), "adapter", bytes, ledger.totals()));
     }
 
@@ -315,8 +315,7 @@ public final class ConvertModels {
     private static List<Path> files(Task task) throws IOException {
         Path path = task.source().path();
         if (task.isAdapter()) {
-            Path file = Files.isDirectory(path) ? path.resolve(PeftAdapter.WEIGHTS) : path;
-            return Files.exists(file) ? List.of(file) : List.of();
+            return PeftAdapter.filesAt(path);
         }
         try (var model = Checkpoint.open(path)) {
             return model.files();

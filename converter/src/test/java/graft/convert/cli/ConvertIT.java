@@ -2,6 +2,9 @@ package graft.convert.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+
 import graft.convert.testing.Checkpoints;
 import graft.formats.safetensors.SafetensorsReader;
 import graft.formats.tensor.DType;
@@ -9,6 +12,8 @@ import graft.formats.tensor.TensorInfo;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -211,6 +216,28 @@ class ConvertIT {
             assertThat(allowed.code()).as(allowed.err()).isZero();
             assertThat(allowed.err()).contains("point elsewhere");
         }
+    }
+
+    /** Their weights have other names than PEFT's, before and after. */
+    @ParameterizedTest
+    @CsvSource({
+        "kohya_sd15, sd_unet, lora.safetensors",
+        "diffusers_peft_keys, sd_unet, pytorch_lora_weights.safetensors",
+        "bin_pickle, llm, adapter_model.safetensors"
+    })
+    void adaptersOfEveryDialectAreConverted(String name, String base, String weights)
+            throws Exception {
+        Path adapters = GraftProcess.testdata("adapters");
+        Path source = adapters.resolve(name + "/adapter");
+        Path model = adapters.resolve("bases/" + base + "/base.safetensors");
+        var graft = new GraftProcess(folder);
+        var result = graft.run("convert", source, "--base", model, "-o", "out", "--json");
+        assertThat(result.code()).as(result.err()).isZero();
+        JsonNode ledger = new ObjectMapper().readTree(result.out());
+        assertThat(ledger.at("/results/0/bytes").asLong())
+                .isEqualTo(Files.size(folder.resolve("out/adapter/" + weights)));
+        assertThat(ledger.path("inputs").findValuesAsText("role")).contains("base", "adapter");
+        assertThat(graft.run("verify", "out").code()).isZero();
     }
 
     @Test

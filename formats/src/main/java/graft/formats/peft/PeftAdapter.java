@@ -49,7 +49,7 @@ public final class PeftAdapter implements AutoCloseable {
 
     /**
      * The files of the adapter at {@code path}, whether or not it can be opened: configuration, if
-     * there is one, and weights.
+     * there is one, and weights, in this order.
      *
      * @throws java.nio.file.NoSuchFileException if there is no adapter
      */
