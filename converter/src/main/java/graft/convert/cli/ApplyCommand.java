@@ -112,7 +112,7 @@ final class ApplyCommand implements Callable<Integer> {
                                                 (long) ledger.total("modules"),
                                                 (long) ledger.total("tensorsCarried"))));
         write.announce(printer);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

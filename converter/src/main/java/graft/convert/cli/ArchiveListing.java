@@ -66,7 +66,7 @@ final class ArchiveListing {
             document.put("origins", manifest.origins());
             document.put("files", files(manifest.files()));
             printer.path(path);
-            printer.document(Json.object(document));
+            printer.document(() -> Json.object(document));
         }
     }
 

@@ -70,7 +70,7 @@ final class CacheCommand implements Callable<Integer> {
                 };
         printer.human("Cache " + cache.root());
         printer.path(cache.root());
-        printer.document(Json.object(document));
+        printer.document(() -> Json.object(document));
         return fine ? ExitCodes.DONE : ExitCodes.CHECK_FAILED;
     }
 

@@ -95,7 +95,7 @@ final class CombineCommand implements Callable<Integer> {
                                         common.progress()));
         printer.human(AdapterSummary.of(ledger, ledger.tensors()));
         write.announce(printer, dryRun);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

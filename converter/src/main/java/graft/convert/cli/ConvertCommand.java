@@ -147,7 +147,7 @@ final class ConvertCommand implements Callable<Integer> {
             printer.human(ConvertSummary.of(ledger));
             OutputOptions.announce(printer, target);
         }
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

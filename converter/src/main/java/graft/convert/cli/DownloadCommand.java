@@ -88,7 +88,7 @@ final class DownloadCommand implements Callable<Integer> {
                                 Sizes.decimal(plan.bytesToFetch())));
         printer.human((dryRun ? "Nothing fetched (--dry-run); goes to " : "In ") + root);
         printer.path(root);
-        printer.document(Json.object(document(snapshot, plan, root)));
+        printer.document(() -> Json.object(document(snapshot, plan, root)));
         return ExitCodes.DONE;
     }
 

@@ -22,7 +22,7 @@ final class EnvCommand implements Callable<Integer> {
         var printer = common.printer();
         Map<String, String> values = values();
         values.forEach((name, value) -> printer.human("%-30s %s".formatted(name, value)));
-        printer.document(Json.object(values));
+        printer.document(() -> Json.object(values));
         return ExitCodes.DONE;
     }
 

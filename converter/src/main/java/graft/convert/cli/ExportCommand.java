@@ -170,7 +170,7 @@ final class ExportCommand implements Callable<Integer> {
                         : new ExportModels().run(request(output));
         print(printer, ledger);
         OutputOptions.announce(printer, output);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 
@@ -284,7 +284,7 @@ final class ExportCommand implements Callable<Integer> {
         printer.human("coverage %s".formatted(document.get("coverage")));
         printer.human("no tensor for %s".formatted(document.get("unboundInitializers")));
         printer.human("not in the graph %s".formatted(document.get("unboundTensors")));
-        printer.document(Json.object(document));
+        printer.document(() -> Json.object(document));
         OutputOptions.announceDryRun(printer);
         if (!report.isSameBase()) {
             printer.note(

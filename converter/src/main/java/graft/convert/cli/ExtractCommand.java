@@ -113,7 +113,7 @@ final class ExtractCommand implements Callable<Integer> {
                 "%d tensors unchanged and not saved, %d saved whole"
                         .formatted((long) ledger.total("unchanged"), (long) ledger.total("whole")));
         write.announce(printer, dryRun);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 }

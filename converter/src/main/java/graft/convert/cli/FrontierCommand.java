@@ -70,7 +70,7 @@ final class FrontierCommand implements Callable<Integer> {
         Map<String, Object> document = new TreeMap<>();
         document.put("far", far);
         document.put("settings", points.stream().map(FrontierCommand::row).toList());
-        printer.document(Json.object(document));
+        printer.document(() -> Json.object(document));
         return far == 0 ? ExitCodes.DONE : ExitCodes.CHECK_FAILED;
     }
 

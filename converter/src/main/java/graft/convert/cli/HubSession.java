@@ -335,14 +335,14 @@ final class HubSession implements AutoCloseable {
                                 output == null ? "" : " to " + output,
                                 Sizes.decimal(Runtime.getRuntime().maxMemory())));
         OutputOptions.announceDryRun(printer);
-        printer.document(
-                Json.object(
-                        new TreeMap<>(
-                                Map.of(
-                                        "dryRun", true,
-                                        "bytesToFetch", bytes,
-                                        "bytesOutAtMost", inputs,
-                                        "inputs", documents))));
+        var document =
+                new TreeMap<>(
+                        Map.of(
+                                "dryRun", true,
+                                "bytesToFetch", bytes,
+                                "bytesOutAtMost", inputs,
+                                "inputs", documents));
+        printer.document(() -> Json.object(document));
         return true;
     }
 

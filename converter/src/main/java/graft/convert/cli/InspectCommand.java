@@ -65,7 +65,7 @@ final class InspectCommand implements Callable<Integer> {
             }
         }
         printer.line(ref);
-        printer.document(Json.object(document(found)));
+        printer.document(() -> Json.object(document(found)));
         return ExitCodes.DONE;
     }
 

@@ -119,7 +119,7 @@ final class MergeCommand implements Callable<Integer> {
                                 (long) ledger.total("tensorsMerged"),
                                 (long) ledger.total("tensorsCarried")));
         write.announce(printer);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

@@ -96,7 +96,7 @@ final class PackCommand implements Callable<Integer> {
                                     100.0 * result.bytesOut() / Math.max(1, result.bytesIn())));
             printer.path(output);
         }
-        printer.document(Json.object(document(result)));
+        printer.document(() -> Json.object(document(result)));
         return ExitCodes.DONE;
     }
 

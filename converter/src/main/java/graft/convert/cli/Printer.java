@@ -2,6 +2,7 @@ package graft.convert.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.function.Supplier;
 
 /**
  * Where words go: results to standard output, everything else to standard error. With {@code
@@ -36,10 +37,10 @@ final class Printer {
         }
     }
 
-    /** The result for programs. */
-    void document(String text) {
+    /** The result for programs, which is made only if it is asked for. */
+    void document(Supplier<String> text) {
         if (json) {
-            out.println(text);
+            out.println(text.get());
             out.flush();
         }
     }

@@ -54,7 +54,7 @@ final class QuickstartCommand implements Callable<Integer> {
         printer.human(QuickstartTable.of(ledger));
         printer.human("Wrote " + folder);
         printer.path(folder);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

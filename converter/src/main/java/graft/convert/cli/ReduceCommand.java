@@ -109,7 +109,7 @@ final class ReduceCommand implements Callable<Integer> {
         printer.human(
                 many ? AdapterSummary.ofMany(ledger) : AdapterSummary.of(ledger, ledger.tensors()));
         write.announce(printer, dryRun);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

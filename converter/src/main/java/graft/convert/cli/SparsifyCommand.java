@@ -105,7 +105,7 @@ final class SparsifyCommand implements Callable<Integer> {
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(summary(ledger));
         write.announce(printer, dryRun);
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 

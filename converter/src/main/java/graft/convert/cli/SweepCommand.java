@@ -60,7 +60,7 @@ final class SweepCommand implements Callable<Integer> {
                         common.progress());
         Ledger ledger = new ConvertModels().run(request);
         printer.human(ForecastTable.of(ledger.results()));
-        printer.document(LedgerWriter.toJson(ledger, Map.of()));
+        printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 }

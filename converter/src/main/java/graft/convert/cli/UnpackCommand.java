@@ -95,7 +95,7 @@ final class UnpackCommand implements Callable<Integer> {
         document.put("files", result.files());
         document.put("bytes", result.bytes());
         document.put("failures", result.failures());
-        printer.document(Json.object(document));
+        printer.document(() -> Json.object(document));
         return result.failures().isEmpty() ? ExitCodes.DONE : ExitCodes.CHECK_FAILED;
     }
 }

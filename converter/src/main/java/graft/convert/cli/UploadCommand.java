@@ -99,7 +99,7 @@ final class UploadCommand implements Callable<Integer> {
                                         Sizes.decimal(done.bytesSent())));
         printer.human(done.pullRequest().orElse(done.url()));
         printer.line(done.pullRequest().orElse(done.url()));
-        printer.document(Json.object(document(repo, done)));
+        printer.document(() -> Json.object(document(repo, done)));
         return ExitCodes.DONE;
     }
 

@@ -107,19 +107,19 @@ final class VerifyCommand implements Callable<Integer> {
         }
         notes.forEach(note -> printer.note("note: " + note));
         failures.forEach(failure -> printer.note("graft: " + failure));
-        printer.document(
-                Json.object(
-                        Map.of(
-                                "files",
-                                files,
-                                "rederivedTensors",
-                                derived,
-                                "notRederived",
-                                notes,
-                                "failures",
-                                failures,
-                                "ok",
-                                failures.isEmpty())));
+        Map<String, Object> document =
+                Map.of(
+                        "files",
+                        files,
+                        "rederivedTensors",
+                        derived,
+                        "notRederived",
+                        notes,
+                        "failures",
+                        failures,
+                        "ok",
+                        failures.isEmpty());
+        printer.document(() -> Json.object(document));
         return failures.isEmpty() ? ExitCodes.DONE : ExitCodes.CHECK_FAILED;
     }
 
