@@ -95,16 +95,6 @@ public final class Matrix {
         fill(copy);
     }
 
-    /** Overwrites all elements by {@code a − b}, both of the same size. */
-    public void fillDifference(Matrix a, Matrix b) {
-        double[] left = a.toArray();
-        double[] right = b.toArray();
-        for (int i = 0; i < left.length; i++) {
-            left[i] -= right[i];
-        }
-        fill(left);
-    }
-
     /** Sets all elements to zero. */
     public void clear() {
         fill(new double[rows * columns]);

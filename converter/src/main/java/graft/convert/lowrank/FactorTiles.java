@@ -61,11 +61,13 @@ final class FactorTiles {
         private final Matrix matrix;
         private final float[] wide;
         private final double[] values;
+        private final double[] before;
 
         Tile(int rows, int columns, Scratch scratch) {
             this.matrix = scratch.matrix(rows, columns);
             this.wide = new float[rows * columns];
             this.values = new double[rows * columns];
+            this.before = new double[rows * columns];
         }
 
         /** The block, at the matrix's first row and column. */
@@ -75,14 +77,22 @@ final class FactorTiles {
             return matrix;
         }
 
-        /** Rounds what is in {@code exact} into a block of {@code output}, and reads that. */
-        Matrix round(Matrix exact, Factor output, Block block) {
-            exact.values().get(0, values);
-            for (int i = 0; i < values.length; i++) {
-                wide[i] = (float) values[i];
+        /**
+         * Rounds what is in {@code exact} into a block of {@code output}, and reads that; {@code
+         * error} becomes the difference.
+         */
+        Matrix round(Matrix exact, Factor output, Block block, Matrix error) {
+            exact.values().get(0, before);
+            for (int i = 0; i < before.length; i++) {
+                wide[i] = (float) before[i];
             }
             output.write(block, wide, matrix.columns());
-            return read(output, block);
+            read(output, block);
+            for (int i = 0; i < before.length; i++) {
+                before[i] = values[i] - before[i];
+            }
+            error.fill(before);
+            return matrix;
         }
     }
 
@@ -97,8 +107,7 @@ final class FactorTiles {
             var stored = new Tile(most, q, scratch);
             return (tile, first, count) -> {
                 kernel.multiply(false, false, count, q, matrix.rows(), tile, matrix, 0, exact);
-                Matrix after = stored.round(exact, output, new Block(first, count, 0, q));
-                error.fillDifference(after, exact);
+                Matrix after = stored.round(exact, output, new Block(first, count, 0, q), error);
                 rounded.visit(exact, after, error, count);
             };
         }
@@ -112,8 +121,7 @@ final class FactorTiles {
             var stored = new Tile(q, most, scratch);
             return (tile, first, count) -> {
                 kernel.multiply(false, false, q, count, matrix.columns(), matrix, tile, 0, exact);
-                Matrix after = stored.round(exact, output, new Block(0, q, first, count));
-                error.fillDifference(after, exact);
+                Matrix after = stored.round(exact, output, new Block(0, q, first, count), error);
                 rounded.visit(exact, after, error, count);
             };
         }
