@@ -3,7 +3,6 @@ package graft.convert.extract;
 import graft.convert.ConversionException;
 import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
-import graft.convert.ledger.TensorRecord;
 import graft.convert.linalg.FloatPool;
 import graft.convert.linalg.Kernel;
 import graft.convert.linalg.Kernels;
@@ -81,17 +80,17 @@ public final class ExtractAdapter {
                 if (request.dryRun()) {
                     return plan.ledger(base, model, hashes.get(), cut, cut.planned(), List.of());
                 }
-                List<TensorRecord> records = cut.write(staged.path(), plan.config(), false);
+                AdapterCut.Written written = cut.write(staged.path(), plan.config(), false);
                 store.close();
-                plan.card().write(staged.path(), records, plan.wholeNames());
+                plan.card().write(staged.path(), written.records(), plan.wholeNames());
                 Ledger ledger =
                         plan.ledger(
                                 base,
                                 model,
                                 hashes.get(),
                                 cut,
-                                records,
-                                LedgerWriter.outputs(staged.path()));
+                                written.records(),
+                                LedgerWriter.outputs(staged.path(), written.hashes()));
                 Map<String, Object> run = new TreeMap<>(workers.figuresSince(start));
                 run.put("kernel", kernel.name());
                 LedgerWriter.write(staged.path(), ledger, run);

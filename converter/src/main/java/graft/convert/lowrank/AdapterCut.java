@@ -18,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -74,6 +75,14 @@ public final class AdapterCut {
          */
         List<WholeTensor> beside(List<LoraModule> kept);
     }
+
+    /**
+     * What {@link #write} did.
+     *
+     * @param records what was kept and lost, in the order of the parts
+     * @param hashes SHA-256 of the large file among those written
+     */
+    public record Written(List<TensorRecord> records, Map<Path, String> hashes) {}
 
     private record Item(Part part, ModuleSpectrum spectrum, int rank) {}
 
@@ -294,10 +303,9 @@ public final class AdapterCut {
      *
      * @param template see {@link PeftAdapterWriter#create}
      * @param targetsHold whether the template's targets select exactly the parts
-     * @return what was kept and lost, in the order of the parts
      * @throws ConversionException.CheckFailed if rounding took a module past the tolerance
      */
-    public List<TensorRecord> write(Path folder, AdapterConfig template, boolean targetsHold)
+    public Written write(Path folder, AdapterConfig template, boolean targetsHold)
             throws IOException {
         int[] ranks = ranks();
         List<LoraModule> modules = modules(ranks);
@@ -313,7 +321,10 @@ public final class AdapterCut {
                         modules,
                         payload.beside(modules),
                         policy.profile())) {
-            return workers.map(items, item -> write(writer, item, stored(item.rank(), ranks)));
+            List<TensorRecord> records =
+                    workers.map(items, item -> write(writer, item, stored(item.rank(), ranks)));
+            Path weights = folder.resolve(policy.profile().weights());
+            return new Written(records, Map.of(weights, writer.sha256()));
         }
     }
 

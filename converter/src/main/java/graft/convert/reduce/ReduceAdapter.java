@@ -87,14 +87,14 @@ public final class ReduceAdapter {
                 return ledger(request, policy, sum, beside, hashes, cut, cut.planned(), List.of());
             }
             try (var staged = Inputs.stage(request.output(), request.force())) {
-                List<TensorRecord> records =
+                AdapterCut.Written written =
                         cut.write(
                                 staged.path(),
                                 request.factorsOnly()
                                         ? sum.template().factorsOnly()
                                         : sum.template(),
                                 sum.targetsHold());
-                card(request, sum).write(staged.path(), records, beside.names());
+                card(request, sum).write(staged.path(), written.records(), beside.names());
                 Ledger ledger =
                         ledger(
                                 request,
@@ -103,8 +103,8 @@ public final class ReduceAdapter {
                                 beside,
                                 hashes,
                                 cut,
-                                records,
-                                LedgerWriter.outputs(staged.path()));
+                                written.records(),
+                                LedgerWriter.outputs(staged.path(), written.hashes()));
                 Map<String, Object> run = new TreeMap<>(workers.figuresSince(start));
                 run.put("kernel", kernel.name());
                 LedgerWriter.write(staged.path(), ledger, run);

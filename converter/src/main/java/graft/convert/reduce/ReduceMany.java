@@ -9,6 +9,7 @@ import graft.convert.plan.Workers;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -42,12 +43,27 @@ public final class ReduceMany {
                 List<Ledger> parts = each(request, items, staged.path(), inner, workers);
                 Ledger ledger =
                         ledger(request, items, parts)
-                                .withOutputs(LedgerWriter.outputs(staged.path()));
+                                .withOutputs(
+                                        LedgerWriter.outputs(
+                                                staged.path(),
+                                                hashes(items, parts, staged.path())));
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
             }
         }
+    }
+
+    /** What the ledgers of the parts say of their outputs. */
+    private static Map<Path, String> hashes(List<Item> items, List<Ledger> parts, Path root) {
+        Map<Path, String> hashes = new HashMap<>();
+        for (int i = 0; i < parts.size(); i++) {
+            Path folder = root.resolve(items.get(i).folder());
+            for (Ledger.Output output : parts.get(i).outputs()) {
+                hashes.put(folder.resolve(output.path()), output.sha256());
+            }
+        }
+        return hashes;
     }
 
     private static List<Ledger> each(

@@ -23,18 +23,47 @@ public final class Sha256 {
 
     /** Hash of a whole file. */
     public static String of(Path file) throws IOException {
-        MessageDigest digest = digest();
-        byte[] bytes = new byte[CHUNK_BYTES];
         try (Arena arena = Arena.ofConfined();
                 var channel = FileChannel.open(file)) {
-            ByteBuffer chunk = arena.allocate(CHUNK_BYTES, PAGE_BYTES).asByteBuffer();
-            while (channel.read(chunk) >= 0) {
-                int length = chunk.flip().remaining();
-                chunk.get(bytes, 0, length).clear();
+            var reader = new Reader(arena);
+            reader.read(channel, Long.MAX_VALUE);
+            return HexFormat.of().formatHex(reader.digest());
+        }
+    }
+
+    /** Hashes a file from its start, part by part. Not thread-safe. */
+    static final class Reader {
+        private final MessageDigest digest = Sha256.digest();
+        private final byte[] bytes = new byte[CHUNK_BYTES];
+        private final ByteBuffer chunk;
+        private long position;
+
+        Reader(Arena arena) {
+            this.chunk = arena.allocate(CHUNK_BYTES, PAGE_BYTES).asByteBuffer();
+        }
+
+        /** Up to which byte the file is hashed. */
+        long position() {
+            return position;
+        }
+
+        /** Goes on to byte {@code end}, or to the end of the file if that comes first. */
+        void read(FileChannel channel, long end) throws IOException {
+            while (position < end) {
+                chunk.clear().limit((int) Math.min(CHUNK_BYTES, end - position));
+                int length = channel.read(chunk, position);
+                if (length < 0) {
+                    return;
+                }
+                chunk.flip().get(bytes, 0, length);
                 digest.update(bytes, 0, length);
+                position += length;
             }
         }
-        return HexFormat.of().formatHex(digest.digest());
+
+        byte[] digest() {
+            return digest.digest();
+        }
     }
 
     /** Hash of the bytes of a segment of any size. */

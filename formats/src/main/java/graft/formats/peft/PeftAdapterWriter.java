@@ -79,6 +79,7 @@ public final class PeftAdapterWriter implements AutoCloseable {
                         tensors(modules, others, profile),
                         METADATA);
         try {
+            weights.hashing();
             if (profile == AdapterProfile.kohya) {
                 for (LoraModule module : modules) {
                     MemorySegment alpha = MemorySegment.ofArray(new byte[4]);
@@ -131,6 +132,11 @@ public final class PeftAdapterWriter implements AutoCloseable {
     public void write(LoraModule module, MemorySegment b, MemorySegment a) throws IOException {
         weights.write(PeftNames.canonical(module.b().name()), 0, b);
         weights.write(PeftNames.canonical(module.a().name()), 0, a);
+    }
+
+    /** SHA-256 of the file of weights, in lower-case hex; to be called once, at the end. */
+    public String sha256() throws IOException {
+        return weights.sha256();
     }
 
     @Override

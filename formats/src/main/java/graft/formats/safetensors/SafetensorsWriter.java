@@ -6,8 +6,11 @@ import com.fasterxml.jackson.core.json.JsonWriteFeature;
 
 import graft.formats.FileSpot;
 import graft.formats.io.FileWrites;
+import graft.formats.io.WrittenHash;
 import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSink;
+
+import org.jspecify.annotations.Nullable;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -56,10 +59,13 @@ public final class SafetensorsWriter implements TensorSink {
 
     private final FileChannel channel;
     private final Map<String, Slot> slots;
+    private final long headerBytes;
+    private @Nullable WrittenHash hash;
 
-    private SafetensorsWriter(FileChannel channel, Map<String, Slot> slots) {
+    private SafetensorsWriter(FileChannel channel, Map<String, Slot> slots, long headerBytes) {
         this.channel = channel;
         this.slots = slots;
+        this.headerBytes = headerBytes;
     }
 
     /**
@@ -100,10 +106,12 @@ public final class SafetensorsWriter implements TensorSink {
             }
             at = Math.addExact(at, info.bytes());
         }
-        var channel = FileChannel.open(path, option, StandardOpenOption.WRITE);
+        var channel =
+                FileChannel.open(path, option, StandardOpenOption.READ, StandardOpenOption.WRITE);
         try {
+            long headerBytes = header.remaining();
             FileWrites.fully(channel, header, 0);
-            return new SafetensorsWriter(channel, slots);
+            return new SafetensorsWriter(channel, slots, headerBytes);
         } catch (Throwable e) {
             channel.close();
             throw e;
@@ -169,11 +177,38 @@ public final class SafetensorsWriter implements TensorSink {
             throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
         }
         Objects.checkFromIndexSize(at, bytes.byteSize(), slot.bytes());
-        FileWrites.fully(channel, bytes, slot.begin() + at);
+        long begin = slot.begin() + at;
+        FileWrites.fully(channel, bytes, begin);
+        if (hash != null) {
+            hash.wrote(begin, begin + bytes.byteSize());
+        }
+    }
+
+    /** Lets the file be hashed while it is written; to be called before any tensor is. */
+    public SafetensorsWriter hashing() throws IOException {
+        hash = new WrittenHash(channel);
+        hash.wrote(0, headerBytes);
+        return this;
+    }
+
+    /**
+     * SHA-256 of the whole file, in lower-case hex; to be called once, when it is complete.
+     *
+     * @throws IllegalStateException without {@link #hashing}
+     */
+    public String sha256() throws IOException {
+        if (hash == null) {
+            throw new IllegalStateException("not hashed while it was written");
+        }
+        return hash.hex();
     }
 
     @Override
     public void close() throws IOException {
-        channel.close();
+        try (channel) {
+            if (hash != null) {
+                hash.close();
+            }
+        }
     }
 }
