@@ -1,17 +1,18 @@
 package graft.formats;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 
 import java.io.CharConversionException;
 import java.io.IOException;
 
 /** Small JSON documents of strangers. */
 public final class StrictJson {
-    private static final JsonMapper JSON =
-            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+    private static final JsonFactory JSON =
+            JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
     private StrictJson() {}
 
@@ -22,8 +23,8 @@ public final class StrictJson {
      * @throws MalformedFileException if it is no JSON
      */
     public static JsonNode read(FileSpot spot, String subject, byte[] bytes) throws IOException {
-        try {
-            return JSON.readTree(bytes);
+        try (JsonParser in = JSON.createParser(bytes)) {
+            return JsonTree.read(in);
         } catch (JsonProcessingException e) {
             throw new MalformedFileException(
                     spot, subject + "not valid JSON: " + e.getOriginalMessage());

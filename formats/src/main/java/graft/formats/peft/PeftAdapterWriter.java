@@ -1,12 +1,13 @@
 package graft.formats.peft;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
+import graft.formats.JsonTree;
 import graft.formats.peft.dialect.PeftNames;
 import graft.formats.safetensors.SafetensorsWriter;
 import graft.formats.tensor.DType;
@@ -15,6 +16,7 @@ import graft.formats.tensor.Shape;
 import graft.formats.tensor.TensorInfo;
 
 import java.io.IOException;
+import java.io.StringWriter;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,7 +24,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /**
  * Writes an adapter for the readers of one {@link AdapterProfile}, its scales in the factors, names
@@ -31,8 +32,7 @@ import java.util.TreeMap;
  */
 public final class PeftAdapterWriter implements AutoCloseable {
     private static final Map<String, String> METADATA = Map.of("format", "pt");
-    private static final ObjectMapper JSON =
-            JsonMapper.builder().enable(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS).build();
+    private static final JsonFactory JSON = new JsonFactory();
 
     private final SafetensorsWriter weights;
 
@@ -149,8 +149,8 @@ public final class PeftAdapterWriter implements AutoCloseable {
         if (profile.isPadded() && modules.stream().anyMatch(module -> module.rank() != common)) {
             throw new IllegalArgumentException("a padded profile with several ranks");
         }
-        ObjectNode ranks = JSON.createObjectNode();
-        ObjectNode alphas = JSON.createObjectNode();
+        ObjectNode ranks = JsonNodeFactory.instance.objectNode();
+        ObjectNode alphas = JsonNodeFactory.instance.objectNode();
         for (LoraModule module : modules) {
             boolean isCommon = module.rank() == common;
             if (!isCommon) {
@@ -171,8 +171,12 @@ public final class PeftAdapterWriter implements AutoCloseable {
     private static void write(Path file, ObjectNode config) throws IOException {
         var printer =
                 new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n"));
-        Object sorted = JSON.treeToValue(config, TreeMap.class);
-        Files.writeString(file, JSON.writer(printer).writeValueAsString(sorted) + "\n");
+        var text = new StringWriter();
+        try (JsonGenerator json = JSON.createGenerator(text)) {
+            json.setPrettyPrinter(printer);
+            JsonTree.writeSorted(json, config);
+        }
+        Files.writeString(file, text + "\n");
     }
 
     /** The rank of most modules, the higher of two equally common ones. */
