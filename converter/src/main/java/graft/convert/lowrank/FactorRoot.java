@@ -94,12 +94,16 @@ record FactorRoot(Matrix matrix, double[] lengths, boolean byQr) {
         int n = triangle.columns();
         double[] values = triangle.toArray();
         for (int i = 0; i < n; i++) {
-            for (int j = 0; j < n; j++) {
-                values[i * n + j] *= lengths[i];
-            }
+            scale(values, i * n, n, lengths[i]);
         }
         triangle.fill(values);
         return triangle;
+    }
+
+    private static void scale(double[] values, int first, int count, double by) {
+        for (int i = first; i < first + count; i++) {
+            values[i] *= by;
+        }
     }
 
     /** R of a long matrix, a few rows at a time: QR of R above the next rows gives the next R. */

@@ -83,16 +83,24 @@ final class FactorTiles {
          */
         Matrix round(Matrix exact, Factor output, Block block, Matrix error) {
             exact.values().get(0, before);
-            for (int i = 0; i < before.length; i++) {
-                wide[i] = (float) before[i];
-            }
+            narrow(before, wide);
             output.write(block, wide, matrix.columns());
             read(output, block);
-            for (int i = 0; i < before.length; i++) {
-                before[i] = values[i] - before[i];
-            }
-            error.fill(before);
+            subtract(before, values);
+            error.fill(values);
             return matrix;
+        }
+
+        private static void narrow(double[] from, float[] into) {
+            for (int i = 0; i < from.length; i++) {
+                into[i] = (float) from[i];
+            }
+        }
+
+        private static void subtract(double[] what, double[] from) {
+            for (int i = 0; i < from.length; i++) {
+                from[i] -= what[i];
+            }
         }
     }
 

@@ -118,22 +118,32 @@ public final class ModuleSpectrum {
         int n = u.rows();
         double[] left = u.toArray();
         double[] right = vt.toArray();
+        double[] largest = new double[n];
+        for (int i = 0; i < n; i++) {
+            larger(largest, left, i * n);
+        }
         for (int j = 0; j < n; j++) {
-            double largest = 0;
-            for (int i = 0; i < n; i++) {
-                if (Math.abs(left[i * n + j]) > Math.abs(largest)) {
-                    largest = left[i * n + j];
-                }
-            }
-            if (largest < 0) {
-                for (int i = 0; i < n; i++) {
-                    left[i * n + j] = -left[i * n + j];
-                    right[j * n + i] = -right[j * n + i];
-                }
+            if (largest[j] < 0) {
+                negate(left, j, n, n);
+                negate(right, j * n, 1, n);
             }
         }
         u.fill(left);
         vt.fill(right);
+    }
+
+    /** Of two rows, the elements that are larger in size; the former where they are alike. */
+    private static void larger(double[] row, double[] others, int first) {
+        for (int j = 0; j < row.length; j++) {
+            double other = others[first + j];
+            row[j] = Math.abs(other) > Math.abs(row[j]) ? other : row[j];
+        }
+    }
+
+    private static void negate(double[] values, int first, int step, int count) {
+        for (int i = 0; i < count; i++) {
+            values[first + i * step] = -values[first + i * step];
+        }
     }
 
     /**

@@ -184,11 +184,21 @@ public final class Elements {
             }
             return;
         }
+        roundIntoLower(bits, count);
+        truncate(bits, into, count);
+    }
+
+    // a loop a method: each is then compiled once, by itself
+
+    private static void roundIntoLower(int[] bits, int count) {
         for (int i = 0; i < count; i++) {
             bits[i] = bits[i] + 0x7fff + (bits[i] >>> 16 & 1) >>> 16;
         }
+    }
+
+    private static void truncate(int[] from, short[] into, int count) {
         for (int i = 0; i < count; i++) {
-            into[i] = (short) bits[i];
+            into[i] = (short) from[i];
         }
     }
 
