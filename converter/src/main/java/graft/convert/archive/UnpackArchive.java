@@ -6,6 +6,7 @@ import graft.convert.plan.Workers;
 import graft.formats.FormatException;
 import graft.formats.archive.ArchiveFile;
 import graft.formats.archive.ArchiveReader;
+import graft.formats.archive.BlockEncoder;
 import graft.formats.archive.Manifest;
 
 import java.io.IOException;
@@ -42,6 +43,7 @@ public final class UnpackArchive {
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
      */
     public Result run(UnpackRequest request) throws IOException {
+        BlockEncoder.loadAhead();
         try (var archive = ArchiveReader.open(request.archive());
                 var mapped = new MappedFiles();
                 var workers = new Workers(request.threads());

@@ -5,6 +5,7 @@ import graft.convert.plan.Workers;
 import graft.formats.FormatException;
 import graft.formats.archive.ArchiveFile;
 import graft.formats.archive.ArchiveReader;
+import graft.formats.archive.BlockEncoder;
 import graft.formats.archive.Manifest;
 
 import java.io.IOException;
@@ -35,6 +36,7 @@ public final class VerifyArchive {
      */
     public Result run(Path path, String source, Optional<Path> base, int threads, Progress progress)
             throws IOException {
+        BlockEncoder.loadAhead();
         try (var archive = ArchiveReader.open(path);
                 var mapped = new MappedFiles();
                 var workers = new Workers(threads)) {

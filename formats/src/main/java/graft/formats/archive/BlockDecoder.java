@@ -7,11 +7,21 @@ import org.jspecify.annotations.Nullable;
 
 /** Restores blocks. Holds buffers of some megabytes; one instance per thread. */
 final class BlockDecoder implements AutoCloseable {
-    private final int[] slots = new int[SymbolModel.MAX_TABLES << Rans.PRECISION];
-    private final PlainFloats plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES);
-    private final DeltaFloats delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, slots);
-    private final ZstdDecompressCtx zstd = new ZstdDecompressCtx();
-    private final byte[] planes = new byte[ArchiveLayout.BLOCK_BYTES];
+    private final PlainFloats plain = new PlainFloats();
+
+    /** Made when they are needed first, as most are not in most runs. */
+    private @Nullable DeltaFloats delta;
+
+    private @Nullable ZstdDecompressCtx zstd;
+    private byte[] planes = {};
+
+    private DeltaFloats delta() {
+        if (delta == null) {
+            int[] slots = new int[SymbolModel.MAX_TABLES << Rans.PRECISION];
+            delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, slots);
+        }
+        return delta;
+    }
 
     /**
      * Restores {@code length} bytes into {@code raw}.
@@ -41,13 +51,16 @@ final class BlockDecoder implements AutoCloseable {
                 }
                 case ZSTD -> decompress(stored, storedLength, raw, length);
                 case PLANES -> {
+                    if (planes.length == 0) {
+                        planes = new byte[ArchiveLayout.BLOCK_BYTES];
+                    }
                     decompress(stored, storedLength, planes, length);
                     join(planes, length, type.bytes(), raw);
                 }
                 case FLOATS -> plain.decode(stored, storedLength, raw, count, floats(type));
                 case DELTA -> {
                     byte[] from = given(reference);
-                    delta.decode(stored, storedLength, from, raw, count, floats(type));
+                    delta().decode(stored, storedLength, from, raw, count, floats(type));
                 }
             }
         } catch (IndexOutOfBoundsException e) {
@@ -79,6 +92,9 @@ final class BlockDecoder implements AutoCloseable {
 
     private void decompress(byte[] stored, int storedLength, byte[] into, int length)
             throws CorruptBlockException {
+        if (zstd == null) {
+            zstd = new ZstdDecompressCtx();
+        }
         int bytes;
         try {
             bytes = zstd.decompressByteArray(into, 0, length, stored, 0, storedLength);
@@ -100,6 +116,8 @@ final class BlockDecoder implements AutoCloseable {
 
     @Override
     public void close() {
-        zstd.close();
+        if (zstd != null) {
+            zstd.close();
+        }
     }
 }

@@ -34,20 +34,45 @@ public final class BlockEncoder implements AutoCloseable {
     /** What is estimated to grow is not coded, and no estimate is off by half. */
     private static final int LARGEST = ArchiveLayout.BLOCK_BYTES * 3 / 2 + (1 << 16);
 
-    private final PlainFloats plain;
-    private final DeltaFloats delta;
-    private final ZstdCompressCtx zstd = new ZstdCompressCtx();
-    private final byte[] planes = new byte[ArchiveLayout.BLOCK_BYTES];
-    private final byte[] out;
-    private final byte[] other;
+    private final PlainFloats plain = new PlainFloats();
+    private final byte[] out = new byte[LARGEST + BitWriter.SLACK_BYTES];
+
+    /** Made when they are needed first, as most are not in most runs. */
+    private @Nullable DeltaFloats delta;
+
+    private @Nullable ZstdCompressCtx zstd;
+    private byte[] planes = {};
+    private byte[] other = {};
     private int length;
 
-    public BlockEncoder() {
-        int[] none = new int[0];
-        plain = new PlainFloats(ArchiveLayout.BLOCK_BYTES);
-        delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, none);
-        out = new byte[LARGEST + BitWriter.SLACK_BYTES];
-        other = new byte[(int) Zstd.compressBound(ArchiveLayout.BLOCK_BYTES)];
+    /**
+     * Begins to load the library of zstd on a thread of its own. That takes longer than to look at
+     * what is to be packed or unpacked; what goes wrong is told to who needs it.
+     */
+    public static void loadAhead() {
+        Runnable loading =
+                () -> {
+                    try {
+                        Zstd.minCompressionLevel();
+                    } catch (LinkageError e) {
+                        // thrown again by every use
+                    }
+                };
+        Thread.ofPlatform().daemon().name("graft-zstd").start(loading);
+    }
+
+    private DeltaFloats delta() {
+        if (delta == null) {
+            delta = new DeltaFloats(ArchiveLayout.BLOCK_BYTES, new int[0]);
+        }
+        return delta;
+    }
+
+    private ZstdCompressCtx zstd(int level) {
+        if (zstd == null) {
+            zstd = new ZstdCompressCtx();
+        }
+        return zstd.setLevel(level);
     }
 
     /** What {@link #encode} wrote, from 0 to {@link #length}; good until the next call. */
@@ -105,8 +130,7 @@ public final class BlockEncoder implements AutoCloseable {
     }
 
     private BlockCodec bytes(byte[] raw, int length, int level) {
-        zstd.setLevel(level);
-        this.length = zstd.compressByteArray(out, 0, out.length, raw, 0, length);
+        this.length = zstd(level).compressByteArray(out, 0, out.length, raw, 0, length);
         return BlockCodec.ZSTD;
     }
 
@@ -114,9 +138,9 @@ public final class BlockEncoder implements AutoCloseable {
             byte[] raw, int length, ElementType type, byte @Nullable [] reference, int level) {
         int count = length / type.bytes();
         long distance =
-                reference == null ? Long.MAX_VALUE : delta.analyse(raw, reference, count, type);
+                reference == null ? Long.MAX_VALUE : delta().analyse(raw, reference, count, type);
         if (reference != null && distance < SURELY_CHEAPER * length) {
-            this.length = delta.encode(raw, reference, count, type, out);
+            this.length = delta().encode(raw, reference, count, type, out);
             return BlockCodec.DELTA;
         }
         long alone = plain.analyse(raw, count, type);
@@ -125,7 +149,7 @@ public final class BlockEncoder implements AutoCloseable {
             return BlockCodec.RAW;
         }
         if (reference != null && distance < alone) {
-            this.length = delta.encode(raw, reference, count, type, out);
+            this.length = delta().encode(raw, reference, count, type, out);
             codec = BlockCodec.DELTA;
         } else {
             this.length = plain.encode(raw, count, type, out);
@@ -134,22 +158,24 @@ public final class BlockEncoder implements AutoCloseable {
         boolean few =
                 plain.largestShare(count) > COMMON || 8L * this.length < (long) FEW_BITS * count;
         if (few || plain.shareOfZeros(count) > MANY_ZEROS) {
-            split(raw, length, type.bytes(), planes);
+            split(raw, length, type.bytes());
             codec = frame(planes, length, PLANES_LEVEL) ? BlockCodec.PLANES : codec;
         }
         return few && frame(raw, length, level) ? BlockCodec.ZSTD : codec;
     }
 
     private BlockCodec planes(byte[] raw, int length, ElementType type) {
-        split(raw, length, type.bytes(), planes);
+        split(raw, length, type.bytes());
         bytes(planes, length, PLANES_LEVEL);
         return BlockCodec.PLANES;
     }
 
     /** One zstd frame if that is shorter than what was coded, which is kept otherwise. */
     private boolean frame(byte[] from, int length, int level) {
-        zstd.setLevel(level);
-        int bytes = zstd.compressByteArray(other, 0, other.length, from, 0, length);
+        if (other.length == 0) {
+            other = new byte[(int) Zstd.compressBound(ArchiveLayout.BLOCK_BYTES)];
+        }
+        int bytes = zstd(level).compressByteArray(other, 0, other.length, from, 0, length);
         if (bytes >= this.length) {
             return false;
         }
@@ -158,7 +184,10 @@ public final class BlockEncoder implements AutoCloseable {
         return true;
     }
 
-    static void split(byte[] raw, int length, int width, byte[] planes) {
+    private void split(byte[] raw, int length, int width) {
+        if (planes.length == 0) {
+            planes = new byte[ArchiveLayout.BLOCK_BYTES];
+        }
         int count = length / width;
         for (int plane = 0; plane < width; plane++) {
             int to = plane * count;
@@ -170,6 +199,8 @@ public final class BlockEncoder implements AutoCloseable {
 
     @Override
     public void close() {
-        zstd.close();
+        if (zstd != null) {
+            zstd.close();
+        }
     }
 }

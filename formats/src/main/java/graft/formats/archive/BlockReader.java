@@ -24,13 +24,23 @@ public final class BlockReader implements AutoCloseable {
     /** What one link of a chain of references needs. */
     private static final class Buffers {
         final byte[] stored = new byte[ArchiveLayout.MAX_STORED_BYTES + BitWriter.SLACK_BYTES];
-        final byte[] reference = new byte[ArchiveLayout.BLOCK_BYTES];
-        final byte[] whole = new byte[ArchiveLayout.BLOCK_BYTES];
+
+        /** Empty until they are needed. */
+        byte[] reference = {};
+
+        byte[] whole = {};
 
         /** The block that {@link #whole} holds, and the file it is of. */
         int block = NONE;
 
         int file;
+
+        byte[] reference() {
+            if (reference.length == 0) {
+                reference = new byte[ArchiveLayout.BLOCK_BYTES];
+            }
+            return reference;
+        }
     }
 
     BlockReader(ArchiveReader archive, List<MemorySegment> bases) {
@@ -85,7 +95,7 @@ public final class BlockReader implements AutoCloseable {
             if (depth == Manifest.MAX_DEPTH) {
                 throw archive.problem(file, block, "refers to a chain of blocks that is too long");
             }
-            reference = buffers(depth).reference;
+            reference = buffers(depth).reference();
             long from = run.offset() + index.offsetInRun(block);
             if (run.source() >= manifest.bases().size()) {
                 int other = run.source() - manifest.bases().size();
@@ -120,6 +130,9 @@ public final class BlockReader implements AutoCloseable {
             throws IOException {
         BlockIndex index = archive.index(file);
         Buffers own = buffers(depth);
+        if (own.whole.length == 0) {
+            own.whole = new byte[ArchiveLayout.BLOCK_BYTES];
+        }
         int done = 0;
         while (done < length) {
             int block = index.find(offset + done);

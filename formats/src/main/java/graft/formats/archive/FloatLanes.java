@@ -9,7 +9,7 @@ package graft.formats.archive;
  */
 final class FloatLanes {
     /** Segments that are worked on together, at most: long loops, in the first cache. */
-    static final int GROUP = 32;
+    static final int GROUP = 16;
 
     private final int width;
     private final int lane;

@@ -26,45 +26,56 @@ final class PlainFloats {
      */
     private static final int TOGETHER = 64;
 
-    private final byte[] parts;
-    private final byte[] classes;
-    private final byte[] zeros;
-    private final int[] levels;
+    private byte[] parts = new byte[FloatLanes.GROUP * SEGMENT];
+    private byte[] classes = {};
+    private byte[] zeros = {};
+    private int[] levels = {};
     private final byte[] last = new byte[4 * FloatSegment.SIZE + BitWriter.SLACK_BYTES];
 
     /** Four counters for each value of each class: {@link #count}. */
-    private final int[] valueCounts = new int[CLASSES << MAX_VALUE_BITS + 2];
+    private int[] valueCounts = {};
 
     private final int[] contextCounts = new int[CLASSES << 8];
     private final int[] values = new int[MAX_SYMBOLS];
     private final byte[] sizes = new byte[MAX_SYMBOLS << 4];
     private final long[][] words = new long[SymbolModel.MAX_TABLES][MAX_VALUES];
     private final char[][] entries = new char[SymbolModel.MAX_TABLES][HuffmanCode.TOTAL];
-    private final HuffmanStreams streams;
-    private final SideStream side;
-    private final SideStream precision;
+    private HuffmanStreams streams = new HuffmanStreams(0);
+    private SideStream side = new SideStream(0);
+    private SideStream precision = new SideStream(0);
 
     private int lowestClass;
     private int valueCount;
     private int mantissaBits;
     private Contexts contexts = Contexts.join(new int[1 << 8], 1, 1);
 
-    /**
-     * @param most elements in a block
-     */
-    PlainFloats(int most) {
-        int segments = FloatSegment.segments(most);
-        this.parts = new byte[segments * SEGMENT];
-        this.classes = new byte[segments];
-        this.zeros = new byte[segments];
-        this.levels = new int[segments];
-        this.streams = new HuffmanStreams(most);
-        this.side = new SideStream(segments);
-        this.precision = new SideStream(segments);
+    /** Makes room for what a block of that many elements needs; little in most types of them. */
+    private void grow(int count) {
+        int segments = FloatSegment.segments(count);
+        if (segments > zeros.length) {
+            segments = Integer.highestOneBit(2 * segments - 1); // not for every block anew
+            classes = new byte[segments];
+            zeros = new byte[segments];
+            side = new SideStream(segments);
+            precision = new SideStream(segments);
+        }
+    }
+
+    private void growForEncoding(int count) {
+        grow(count);
+        if (zeros.length > levels.length) {
+            levels = new int[zeros.length];
+            parts = new byte[zeros.length * SEGMENT];
+            streams = new HuffmanStreams(zeros.length * FloatSegment.SIZE);
+        }
+        if (valueCounts.length == 0) {
+            valueCounts = new int[CLASSES << MAX_VALUE_BITS + 2];
+        }
     }
 
     /** Bytes that {@link #encode} will take, nearly; must come before it. */
     long analyse(byte[] raw, int count, ElementType type) {
+        growForEncoding(count);
         int most = type.bytes() == 1 ? type.mantissaBits() : MANTISSA_BITS;
         for (mantissaBits = most; ; mantissaBits--) {
             long rawBits = measure(raw, count, type);
@@ -107,36 +118,61 @@ final class PlainFloats {
     /** Values, classes, zero bits, counts of values by class; returns the bits left as they are. */
     private long measure(byte[] raw, int count, ElementType type) {
         int segments = FloatSegment.segments(count);
-        int bytes = FloatSegment.SIZE * type.bytes();
-        int low = type.mantissaBits() - mantissaBits;
         var lanes = new FloatLanes(type, mantissaBits);
-        long rawBits = 0;
-        int highest = 0;
         for (int first = 0, end; first < segments; first = end) {
             end = group(first, count);
-            int n = Math.min(FloatSegment.SIZE, count - first * FloatSegment.SIZE);
-            byte[] from = whole(raw, first, n, type);
-            int at = from == raw ? first * bytes : 0;
-            lanes.split(from, at, (end - first) * bytes, parts, first * SEGMENT);
-            for (int s = first; s < end; s++) {
-                zeros[s] = (byte) lanes.zeros(from, at + (s - first) * bytes, bytes);
-                // half an octave per level: the mean of exponents with one mantissa bit
-                levels[s] = (sum(s) << 1 >>> mantissaBits) / n;
-                highest = Math.max(highest, levels[s]);
-                rawBits += (long) n * (1 + low - zeros[s]);
-            }
+            measure(raw, first, end, count, type, lanes);
+        }
+        classify(segments);
+        countAll(segments, count);
+        return rawBits(segments, count, type.mantissaBits() - mantissaBits);
+    }
+
+    /** Values, zero bits and levels of a group of segments. */
+    private void measure(
+            byte[] raw, int first, int end, int count, ElementType type, FloatLanes lanes) {
+        int bytes = FloatSegment.SIZE * type.bytes();
+        int n = Math.min(FloatSegment.SIZE, count - first * FloatSegment.SIZE);
+        byte[] from = whole(raw, first, n, type);
+        int at = from == raw ? first * bytes : 0;
+        lanes.split(from, at, (end - first) * bytes, parts, first * SEGMENT);
+        for (int s = first; s < end; s++) {
+            zeros[s] = (byte) lanes.zeros(from, at + (s - first) * bytes, bytes);
+            // half an octave per level: the mean of exponents with one mantissa bit
+            levels[s] = (sum(s) << 1 >>> mantissaBits) / n;
+        }
+    }
+
+    /** Classes are levels, the highest one's the last. */
+    private void classify(int segments) {
+        int highest = 0;
+        for (int s = 0; s < segments; s++) {
+            highest = Math.max(highest, levels[s]);
         }
         lowestClass = CLASSES - 1;
         for (int s = 0; s < segments; s++) {
             classes[s] = (byte) Math.max(0, levels[s] - highest + CLASSES - 1);
             lowestClass = Math.min(lowestClass, classes[s]);
         }
+    }
+
+    private void countAll(int segments, int count) {
         Arrays.fill(valueCounts, lowestClass << MAX_VALUE_BITS + 2, valueCounts.length, 0);
         for (int s = 0; s < segments; s++) {
             int to = classes[s] << MAX_VALUE_BITS + 2;
             count(parts, s, FloatSegment.count(s, count), valueCounts, to);
         }
-        return rawBits;
+    }
+
+    /**
+     * @param low mantissa bits that are no value
+     */
+    private long rawBits(int segments, int count, int low) {
+        long bits = 0;
+        for (int s = 0; s < segments; s++) {
+            bits += (long) FloatSegment.count(s, count) * (1 + low - zeros[s]);
+        }
+        return bits;
     }
 
     /** Where a group of whole segments ends, or the last segment, which may be shorter. */
@@ -229,6 +265,18 @@ final class PlainFloats {
         header.put(mantissaBits, 3);
         header.put(contexts.tables() - 1, 4);
         header.put(valueCount - 1, 8);
+        writeTables(header);
+        encodeValues(segments, count);
+        side.prepare(classes, segments, header);
+        precision.prepare(zeros, segments, header);
+        for (int i = 0; i < HuffmanStreams.STREAMS; i++) {
+            header.put(streams.bytes(i), 32);
+        }
+        int at = precision.append(out, side.append(out, header.end()));
+        return writeRest(raw, count, type, out, streams.append(out, at));
+    }
+
+    private void writeTables(BitWriter header) {
         int before = -1;
         for (int i = 0; i < valueCount; i++) {
             header.putGamma(values[i] - before);
@@ -239,28 +287,22 @@ final class PlainFloats {
             HuffmanCode.write(sizes, t << 8, valueCount, header);
             HuffmanCode.words(sizes, t << 8, valueCount, values, words[t]);
         }
-        streams.begin();
+    }
+
+    private void encodeValues(int segments, int count) {
+        byte[] tableOf = contexts.tableOf();
         for (int s = 0; s < segments; s++) {
-            classes[s] = contexts.tableOf()[classes[s]];
+            classes[s] = tableOf[classes[s]];
         }
+        streams.begin();
         for (int s = 0, next; s < segments; s = next) {
             next = s + 1;
             while (next < segments && next < s + TOGETHER && classes[next] == classes[s]) {
                 next++;
             }
-            streams.encode(
-                    parts,
-                    s * FloatSegment.SIZE,
-                    Math.min(count, next * FloatSegment.SIZE),
-                    words[classes[s]]);
+            int end = Math.min(count, next * FloatSegment.SIZE);
+            streams.encode(parts, s * FloatSegment.SIZE, end, words[classes[s]]);
         }
-        side.prepare(classes, segments, header);
-        precision.prepare(zeros, segments, header);
-        for (int i = 0; i < HuffmanStreams.STREAMS; i++) {
-            header.put(streams.bytes(i), 32);
-        }
-        int at = precision.append(out, side.append(out, header.end()));
-        return writeRest(raw, count, type, out, streams.append(out, at));
     }
 
     private int writeRest(byte[] raw, int count, ElementType type, byte[] out, int at) {
@@ -283,6 +325,7 @@ final class PlainFloats {
      */
     void decode(byte[] in, int end, byte[] raw, int count, ElementType type)
             throws CorruptBlockException {
+        grow(count);
         int segments = FloatSegment.segments(count);
         var header = new BitReader(in, 0);
         mantissaBits = (int) header.get(3);
