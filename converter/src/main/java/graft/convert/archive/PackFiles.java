@@ -14,7 +14,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.util.ArrayList;
@@ -47,6 +46,7 @@ public final class PackFiles {
      * @throws ConversionException.NothingMatched if there is no file to pack
      */
     public Result run(PackRequest request) throws IOException {
+        BlockEncoder.loadAhead();
         Sources sources = Sources.of(request.sources());
         try (var mapped = new MappedFiles();
                 var workers = new Workers(request.threads());
@@ -98,31 +98,34 @@ public final class PackFiles {
             OrderedBlocks<PackSlot> blocks,
             ArchiveWriter writer)
             throws IOException {
-        MemorySegment bytes = plan.files().get(number).bytes();
         ArchiveWriter.Planned file = plan.planned().get(number);
         List<Piece> pieces = Piece.of(file.runs());
         int level = file.bytes() > LARGE_BYTES ? LARGE_LEVEL : SMALL_LEVEL;
         var hash = new FileHash();
         writer.begin();
-        blocks.run(
-                pieces.size(),
-                (block, slot) -> slot.encode(pieces.get(block), bytes, plan, file, level),
-                List.of(
-                        (_, slot) ->
-                                writer.append(
-                                        slot.codec,
-                                        slot.encoder.bytes(),
-                                        slot.encoder.length(),
-                                        slot.crc),
-                        (_, slot) -> {
-                            hash.update(slot.raw, slot.length);
-                            request.progress().advance(slot.length);
-                        }));
+        try (var windows = FileWindows.open(plan.files().get(number).file(), pieces)) {
+            blocks.run(
+                    pieces.size(),
+                    (block, slot) ->
+                            slot.encode(pieces.get(block), windows.of(block), plan, file, level),
+                    List.of(
+                            (_, slot) ->
+                                    writer.append(
+                                            slot.codec,
+                                            slot.encoder.bytes(),
+                                            slot.encoder.length(),
+                                            slot.crc),
+                            (block, slot) -> {
+                                hash.update(slot.raw, slot.length);
+                                windows.done(block);
+                                request.progress().advance(slot.length);
+                            }));
+        }
         writer.end(hash.hex());
     }
 
     /** A block to code: where it lies in the file and in its run. */
-    private record Piece(Run run, long offset, long inRun, int length) {
+    record Piece(Run run, long offset, long inRun, int length) {
         static List<Piece> of(List<Run> runs) {
             List<Piece> pieces = new ArrayList<>();
             long start = 0;
@@ -140,7 +143,7 @@ public final class PackFiles {
     /** Buffers of one block in flight. */
     private static final class PackSlot implements AutoCloseable {
         private final byte[] raw = new byte[ArchiveLayout.BLOCK_BYTES];
-        private final byte[] reference = new byte[ArchiveLayout.BLOCK_BYTES];
+        private byte[] reference = {};
         private final BlockEncoder encoder = new BlockEncoder();
         private BlockCodec codec = BlockCodec.RAW;
         private int length;
@@ -148,19 +151,22 @@ public final class PackFiles {
 
         void encode(
                 Piece piece,
-                MemorySegment file,
+                MemorySegment bytes,
                 PackPlan plan,
                 ArchiveWriter.Planned planned,
                 int level) {
             Run run = piece.run();
             length = piece.length();
-            MemorySegment.copy(file, ValueLayout.JAVA_BYTE, piece.offset(), raw, 0, length);
+            MemorySegment.copy(bytes, 0, MemorySegment.ofArray(raw), 0, length);
             byte @Nullable [] similar = null;
             if (run.source() != Run.NONE) {
+                if (reference.length == 0) {
+                    reference = new byte[ArchiveLayout.BLOCK_BYTES];
+                }
                 similar = reference;
                 MemorySegment source = plan.source(run.source());
                 long from = run.offset() + piece.inRun();
-                MemorySegment.copy(source, ValueLayout.JAVA_BYTE, from, similar, 0, length);
+                MemorySegment.copy(source, from, MemorySegment.ofArray(similar), 0, length);
             }
             codec =
                     switch (planned.storage()) {

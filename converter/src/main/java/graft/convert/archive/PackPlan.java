@@ -59,7 +59,9 @@ final class PackPlan {
             throws IOException {
         var plan = new PackPlan(base);
         for (var source : sources.entrySet()) {
-            var file = new SourceFile(source.getKey(), mapped.map(source.getValue()));
+            var file =
+                    new SourceFile(
+                            source.getKey(), source.getValue(), mapped.map(source.getValue()));
             plan.add(file, source.getValue());
         }
         return plan;

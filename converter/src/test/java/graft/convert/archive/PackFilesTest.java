@@ -3,6 +3,8 @@ package graft.convert.archive;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import graft.convert.ConversionException;
 import graft.convert.testing.Checkpoints;
 import graft.convert.testing.Python;
@@ -16,6 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +41,24 @@ class PackFilesTest {
         Archives.pack(archive, 2, Optional.empty(), Archives.FAMILY);
         Archives.unpack(archive, folder.resolve("out"), Optional.empty(), false);
         assertSame(Archives.FAMILY, folder.resolve("out/mini"));
+    }
+
+    /** More pieces than are mapped at once, none of them on the boundary of a page. */
+    @Test
+    void filesOfManyBlocksComeBack() throws IOException {
+        int elements = (70 << 19) + 1;
+        String header = "{\"t\":{\"dtype\":\"I16\",\"shape\":[%1$d],\"data_offsets\":[0,%2$d]}}";
+        byte[] json = header.formatted(elements, 2 * elements).getBytes(UTF_8);
+        byte[] tensor = new byte[2 * elements];
+        new Random(42).nextBytes(tensor);
+        ByteBuffer file = ByteBuffer.allocate(8 + json.length + tensor.length);
+        file.order(ByteOrder.LITTLE_ENDIAN).putLong(json.length).put(json).put(tensor);
+        Path source = folder.resolve("many.safetensors");
+        Files.write(source, file.array());
+        Path archive = folder.resolve("many.tar");
+        Archives.pack(archive, 3, Optional.empty(), source);
+        Archives.unpack(archive, folder.resolve("out"), Optional.empty(), false);
+        assertThat(Files.mismatch(source, folder.resolve("out/many.safetensors"))).isEqualTo(-1);
     }
 
     @Test
