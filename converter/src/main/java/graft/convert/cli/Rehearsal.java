@@ -20,6 +20,7 @@ final class Rehearsal {
         String fineTune = testdata.resolve("families/mini/fft-pos").toString();
         String delta = work.resolve("delta").toString();
         String archive = work.resolve("archive.tar").toString();
+        String weights = RehearsedWeights.write(work.resolve("model.safetensors")).toString();
         List<List<String>> verbs =
                 List.of(
                         List.of("-h"),
@@ -38,8 +39,12 @@ final class Rehearsal {
                         List.of("sparsify", fineTune, "--base", base, "-o", delta),
                         List.of("apply", delta, "--base", base, "-o", work + "/rebuilt"),
                         List.of("verify", delta),
-                        List.of("pack", fineTune, "-o", archive),
-                        List.of("unpack", archive, "-o", work + "/unpacked"));
+                        List.of("pack", fineTune, "--base", base, "-o", archive),
+                        List.of("verify", archive, "--base", base),
+                        List.of("unpack", archive, "--base", base, "-o", work + "/unpacked"),
+                        List.of("pack", weights, "-o", weights + ".tar"),
+                        List.of("verify", weights + ".tar"),
+                        List.of("unpack", weights + ".tar", "-o", work + "/weights"));
         for (List<String> verb : verbs) {
             String[] line = verb.toArray(String[]::new);
             int code = GraftCommand.commandLine(line).execute(line);
