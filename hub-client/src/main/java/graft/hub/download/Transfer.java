@@ -11,7 +11,6 @@ import graft.hub.http.Answer;
 import graft.hub.http.Ask;
 import graft.hub.http.Failures;
 import graft.hub.http.Retries;
-import graft.hub.http.Tasks;
 import graft.hub.http.Wire;
 
 import okhttp3.HttpUrl;
@@ -22,10 +21,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -33,9 +28,6 @@ import java.util.concurrent.locks.ReentrantLock;
  * does not. The hash follows behind the bytes that are there without a gap.
  */
 final class Transfer {
-    /** A slow link must not keep the next worker waiting for longer. */
-    private static final long JOIN_MILLIS = 100;
-
     private final Wire wire;
     private final HubOptions options;
     private final HubListener listener;
@@ -47,11 +39,8 @@ final class Transfer {
     private BlobHash hash;
     private volatile boolean rangesIgnored;
 
-    /** Of this run: open once a range was served, or nobody asks for one any more. */
-    private volatile CountDownLatch ranges = new CountDownLatch(1);
-
-    /** Of this run: one for each segment of which a share is there. */
-    private volatile Semaphore turns = new Semaphore(0);
+    /** Of this run; empty where one fetches all. */
+    private volatile Optional<SegmentWorkers> workers = Optional.empty();
 
     /** What an earlier run left without a gap; while that is hashed, nobody waits for the hash. */
     private volatile long found;
@@ -106,72 +95,25 @@ final class Transfer {
         hash = newHash();
     }
 
-    /**
-     * One worker finds out whether ranges are served, then the others join it one by one, each when
-     * the one before has got its share of a segment. So segments end one after another: the hash
-     * need not wait for the first, nor has it all of them left at the end.
-     */
     private void inParallel() throws IOException {
-        var next = new AtomicInteger();
-        var probed = new CountDownLatch(1);
-        ranges = probed;
-        turns = new Semaphore(0);
         found = partial.contiguous();
-        Tasks tasks = wire.tasks();
-        tasks.fork(() -> {
-            try {
-                work(next);
-            } finally {
-                probed.countDown();
-            }
-        });
-        tasks.fork(this::hashBehind); // what an earlier run left
-        try {
-            int workers = Math.min(options.maxWorkers(), partial.segments());
-            while (workers > 1 && isForMore(next, tasks)) {
-                if (!probed.await(JOIN_MILLIS, TimeUnit.MILLISECONDS)) {
-                    continue;
-                }
-                turns.tryAcquire(JOIN_MILLIS, TimeUnit.MILLISECONDS);
-                if (isForMore(next, tasks)
-                        && buffers.joining.tryAcquire(JOIN_MILLIS, TimeUnit.MILLISECONDS)) {
-                    help(tasks, next);
-                    workers--;
-                }
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt(); // join hands it on
-        }
-        tasks.join();
+        var all =
+                new SegmentWorkers(
+                        wire.tasks(),
+                        buffers.joining,
+                        partial.segments(),
+                        () -> rangesIgnored,
+                        this::segmentAndHash);
+        workers = Optional.of(all);
+        all.run(
+                Math.min(options.maxWorkers(), partial.segments()),
+                this::hashBehind); // what an earlier run left
     }
 
-    private boolean isForMore(AtomicInteger next, Tasks tasks) {
-        return next.get() < partial.segments() && !rangesIgnored && !tasks.haveFailed();
-    }
-
-    /** Starts one more worker, which gives its permit back. */
-    private void help(Tasks tasks, AtomicInteger next) {
-        boolean started =
-                tasks.fork(() -> {
-                    try {
-                        work(next);
-                    } finally {
-                        buffers.joining.release();
-                    }
-                });
-        if (!started) {
-            buffers.joining.release();
-        }
-    }
-
-    private void work(AtomicInteger next) throws IOException {
-        for (int i = next.getAndIncrement();
-                i < partial.segments() && !rangesIgnored;
-                i = next.getAndIncrement()) {
-            if (partial.done(i) < partial.segmentLength(i)) {
-                segment(i);
-                hashBehind();
-            }
+    private void segmentAndHash(int segment) throws IOException {
+        if (partial.done(segment) < partial.segmentLength(segment)) {
+            segment(segment);
+            hashBehind();
         }
     }
 
@@ -275,7 +217,7 @@ final class Transfer {
         if (range.first() != first || range.total() != file.bytes() || range.last() < first) {
             throw origin.corrupted("the server sent another range than was asked for");
         }
-        ranges.countDown();
+        workers.ifPresent(SegmentWorkers::served);
         long left = partial.segmentLength(segment) - partial.done(segment);
         drain(answer.body(), segment, Math.min(left, range.last() - first + 1), buffer, retries);
     }
@@ -325,7 +267,7 @@ final class Transfer {
             listener.on(new HubEvent.Moved(file.path(), count));
             long share = partial.segmentLength(0) / options.maxWorkers();
             if (partial.done(segment) >= share && partial.done(segment) - count < share) {
-                turns.release();
+                workers.ifPresent(SegmentWorkers::gotShare);
             }
         }
     }
