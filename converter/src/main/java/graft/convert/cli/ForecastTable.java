@@ -1,5 +1,6 @@
 package graft.convert.cli;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -8,7 +9,21 @@ import java.util.Map;
 final class ForecastTable {
     private ForecastTable() {}
 
+    /** The settings, if there are fine-tunes, and a line per adapter. */
     static String of(List<Map<String, Object>> rows) {
+        List<Map<String, Object>> settings =
+                rows.stream().filter(row -> row.containsKey("setting")).toList();
+        List<String> lines = new ArrayList<>();
+        if (!settings.isEmpty()) {
+            lines.add(table(settings));
+        }
+        rows.stream()
+                .filter(row -> !row.containsKey("setting"))
+                .forEach(row -> lines.add(ConvertSummary.line(row)));
+        return String.join("\n", lines);
+    }
+
+    private static String table(List<Map<String, Object>> rows) {
         var text =
                 new StringBuilder(
                         "%-28s %12s %10s %10s %10s%n"

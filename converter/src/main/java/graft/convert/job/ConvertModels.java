@@ -69,7 +69,7 @@ public final class ConvertModels {
             notes.addAll(new MergeModels().check(mergeRequest(request, fineTunes)));
         }
         if (request.dryRun()) {
-            return forecast(request, fineTunes, notes);
+            return forecast(request, tasks, fineTunes, notes);
         }
         try (var staged = stage(request);
                 var workers = new Workers(request.threads());
@@ -91,9 +91,11 @@ public final class ConvertModels {
     }
 
     /**
-     * Sizes and errors at many settings, the one asked for first; from one pass over the sources.
+     * Sizes and errors at many settings, the one asked for first, from one pass over the sources;
+     * and a row per adapter.
      */
-    private static Ledger forecast(ConvertRequest request, List<Task> fineTunes, List<String> notes)
+    private static Ledger forecast(
+            ConvertRequest request, List<Task> tasks, List<Task> fineTunes, List<String> notes)
             throws IOException {
         List<Map<String, Object>> results = new ArrayList<>();
         if (!fineTunes.isEmpty()) {
@@ -103,6 +105,13 @@ public final class ConvertModels {
                 new MergeModels().forEach(merge, workers, forecast::add);
                 forecast.addWhole(request.base(), fineTunesOf(fineTunes), request.sparsify());
                 results.addAll(forecast.rows(request.sparsify()));
+            }
+        }
+        for (Task task : tasks) {
+            if (task.isAdapter()) {
+                Map<String, Number> cut = cut(request, task, request.output(), true).totals();
+                long bytes = cut.getOrDefault("fileBytes", 0).longValue();
+                results.add(result(task.name(), "adapter", bytes, cut));
             }
         }
         return new Ledger(
@@ -275,19 +284,22 @@ public final class ConvertModels {
             throws IOException {
         Path out = folder.resolve(task.name());
         StagedOutput.deleteTree(out);
-        Ledger ledger =
-                new ReduceAdapter()
-                        .run(
-                                ReduceRequest.of(
-                                                task.source().path(),
-                                                task.source().source(),
-                                                new RankRule.Energy(request.energy()),
-                                                out)
-                                        .withThreads(request.threads()));
+        Ledger ledger = cut(request, task, out, false);
         Files.delete(out.resolve(Ledger.FILE_NAME)); // its figures are in the one ledger
         ledger.tensors().forEach(record -> records.add(named(task.name(), record)));
         long bytes = Files.size(PeftAdapter.filesAt(out).getLast());
         results.add(result(task.name(), "adapter", bytes, ledger.totals()));
+    }
+
+    private static Ledger cut(ConvertRequest request, Task task, Path out, boolean dryRun)
+            throws IOException {
+        ReduceRequest cut =
+                ReduceRequest.of(
+                        task.source().path(),
+                        task.source().source(),
+                        new RankRule.Energy(request.energy()),
+                        out);
+        return new ReduceAdapter().run(cut.withThreads(request.threads()).withDryRun(dryRun));
     }
 
     private static Map<String, Object> result(

@@ -86,6 +86,15 @@ public record ReduceRequest(
 
     /** The same on so many threads. */
     public ReduceRequest withThreads(int count) {
+        return with(count, dryRun);
+    }
+
+    /** The same, which writes nothing if {@code dry}. */
+    public ReduceRequest withDryRun(boolean dry) {
+        return with(threads, dry);
+    }
+
+    private ReduceRequest with(int count, boolean dry) {
         return new ReduceRequest(
                 command,
                 sources,
@@ -94,7 +103,7 @@ public record ReduceRequest(
                 factorsOnly,
                 output,
                 force,
-                dryRun,
+                dry,
                 count,
                 kernel,
                 progress);

@@ -234,6 +234,12 @@ class ConvertIT {
         var result = graft.run("convert", source, "--base", model, "-o", "out", "--json");
         assertThat(result.code()).as(result.err()).isZero();
         JsonNode ledger = new ObjectMapper().readTree(result.out());
+        var dry = graft.run("convert", source, "--base", model, "--dry-run", "--json");
+        assertThat(new ObjectMapper().readTree(dry.out()).at("/results/0/bytes"))
+                .isEqualTo(ledger.at("/results/0/bytes"));
+        assertThat(graft.run("convert", source, "--base", model, "--dry-run").out())
+                .startsWith("adapter ")
+                .doesNotContain("setting");
         assertThat(ledger.at("/results/0/bytes").asLong())
                 .isEqualTo(Files.size(folder.resolve("out/adapter/" + weights)));
         assertThat(ledger.path("inputs").findValuesAsText("role")).contains("base", "adapter");
