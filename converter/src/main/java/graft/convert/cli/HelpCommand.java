@@ -38,10 +38,13 @@ final class HelpCommand implements Callable<Integer> {
 
     private static final String FORMATS =
             """
-            read     safetensors (one file, or shards with index.json), PEFT LoRA adapters,
+            read     checkpoints: safetensors and torch.save (.bin, .pt), one file or shards
+                     adapters: PEFT's kinds, diffusers' and kohya's LoRA; .onnx_adapter
                      sparse deltas (docs/sparse-delta.md), ONNX with external data
-            written  safetensors, PEFT LoRA adapters, sparse deltas, ONNX with external data,
-                     graft.json (what was kept and lost)
+                     archives (docs/archive-format.md), mergekit's configuration files (merge)
+            written  checkpoints as safetensors, LoRA adapters as PEFT, diffusers or kohya,
+                     sparse deltas, sparse-bitmask residuals (compressed-tensors), ONNX with
+                     external data, .onnx_adapter, archives, graft.json (what was kept and lost)
             """;
 
     @Spec CommandSpec spec;
