@@ -19,6 +19,7 @@ import picocli.CommandLine.Parameters;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -89,6 +90,7 @@ final class ApplyCommand implements Callable<Integer> {
         int cores = threads.checked();
         long maxShardBytes = shards.checked();
         Path path = common.path(delta);
+        checkKind(path);
         if (bases.isEmpty()) {
             bases.add(beside(path));
         }
@@ -118,6 +120,13 @@ final class ApplyCommand implements Callable<Integer> {
 
     private static boolean isDelta(Path path) {
         return DeltaReader.isAt(path) || (Files.isRegularFile(path) && !PeftAdapter.isAt(path));
+    }
+
+    private void checkKind(Path path) throws NoSuchFileException {
+        if (!isDelta(path) && !PeftAdapter.isAt(path)) {
+            throw new NoSuchFileException(
+                    delta, null, "holds neither a sparse delta nor an adapter");
+        }
     }
 
     private List<AdapterRequest.Base> bases() throws IOException {

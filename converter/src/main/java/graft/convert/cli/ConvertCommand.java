@@ -7,6 +7,7 @@ import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.merge.MergeOptions;
 import graft.convert.sparsify.SparsifyOptions;
+import graft.formats.onnx.OnnxModel;
 import graft.hub.RepoRef;
 
 import org.jspecify.annotations.Nullable;
@@ -158,7 +159,7 @@ final class ConvertCommand implements Callable<Integer> {
         }
         Optional<RepoRef> remote = Refs.remote(graph);
         if (remote.isEmpty()) {
-            common.graph(graph, List.of());
+            OnnxModel.open(common.graph(graph, List.of()).orElseThrow()).close();
         } else if (!common.hub().hasGraph(remote.get())) {
             throw GraphFinder.missing(graph);
         }

@@ -10,6 +10,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -57,12 +60,17 @@ final class UnpackCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         Printer printer = common.printer();
         UnpackArchive.Result result;
+        Path file = common.path(archive);
+        if (Files.isDirectory(file)) {
+            throw new NoSuchFileException(
+                    archive, null, "is a folder, not a file that graft pack wrote");
+        }
         try {
             result =
                     new UnpackArchive()
                             .run(
                                     new UnpackRequest(
-                                            common.path(archive),
+                                            file,
                                             archive,
                                             base == null
                                                     ? Optional.empty()

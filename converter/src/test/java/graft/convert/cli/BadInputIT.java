@@ -169,4 +169,28 @@ class BadInputIT {
                     .containsExactlyInAnyOrder(names);
         }
     }
+
+    /** What was meant for another verb, or option, is called what it is. */
+    @Test
+    void mistakenInputsAreCalledWhatTheyAre() throws Exception {
+        Path family = GraftProcess.testdata("families/mini");
+        Path base = family.resolve("base");
+        Path adapter = family.resolve("lora-pos");
+        var graft = new GraftProcess(folder);
+        var merged = graft.run("merge", adapter, "--base", base, "-o", "out");
+        assertThat(merged.code()).isEqualTo(66);
+        assertThat(merged.errorLine())
+                .contains("it holds 'adapter_config.json', 'adapter_model.safetensors'");
+        var unpacked = graft.run("unpack", base, "-o", "out");
+        assertThat(unpacked.code()).isEqualTo(66);
+        assertThat(unpacked.errorLine()).endsWith("is a folder, not a file that graft pack wrote");
+        var applied = graft.run("apply", base, "--base", base, "-o", "out");
+        assertThat(applied.code()).isEqualTo(66);
+        assertThat(applied.errorLine()).endsWith("holds neither a sparse delta nor an adapter");
+        var graph = base.resolve("config.json");
+        var converted = graft.run("convert", base, "--base", base, "--graph", graph, "-o", "out");
+        assertThat(converted.code()).isEqualTo(65);
+        assertThat(converted.err()).contains("is no ONNX model").doesNotContain("residuals");
+        assertThat(folder).isEmptyDirectory();
+    }
 }

@@ -19,6 +19,7 @@ import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * A model's weights read as one source: one file, or shards with their index; safetensors, or what
@@ -30,6 +31,8 @@ import java.util.stream.Collectors;
 public final class Checkpoint implements TensorFile {
     /** The file of an unsharded model. */
     public static final String SINGLE_FILE = WeightsKind.SAFETENSORS.single;
+
+    private static final int MOST_NAMES = 6;
 
     private final Path root;
     private final List<Path> files;
@@ -68,7 +71,8 @@ public final class Checkpoint implements TensorFile {
                     Arrays.stream(WeightsKind.values())
                             .map(kind -> kind.single + ", " + kind.index)
                             .collect(Collectors.joining(", "));
-            throw new NoSuchFileException(path.toString(), null, "holds none of " + names);
+            throw new NoSuchFileException(
+                    path.toString(), null, "holds none of %s%s".formatted(names, others(path)));
         }
         for (WeightsKind kind : WeightsKind.values()) {
             if (path.endsWith(kind.index)) {
@@ -76,6 +80,23 @@ public final class Checkpoint implements TensorFile {
             }
         }
         return open(path, List.of(path), WeightsKind.of(path), Optional.empty());
+    }
+
+    /** What a folder holds instead tells an adapter, a delta or a folder of several models. */
+    private static String others(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            List<String> names =
+                    files.map(file -> FileSpot.quote(String.valueOf(file.getFileName())))
+                            .sorted()
+                            .limit(MOST_NAMES + 1)
+                            .toList();
+            return names.isEmpty()
+                    ? "; it is empty"
+                    : "; it holds "
+                            + String.join(
+                                    ", ", names.subList(0, Math.min(MOST_NAMES, names.size())))
+                            + (names.size() > MOST_NAMES ? ", …" : "");
+        }
     }
 
     private static Checkpoint sharded(Path folder, Path index, WeightsKind kind)
