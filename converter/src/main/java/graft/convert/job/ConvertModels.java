@@ -32,6 +32,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -196,14 +197,13 @@ public final class ConvertModels {
         var journal = new Journal(work);
         List<TensorRecord> records = new ArrayList<>();
         List<Map<String, Object>> results = new ArrayList<>();
+        Map<Path, String> written = new HashMap<>();
         if (!fineTunes.isEmpty()) {
             Path merged = Files.createDirectories(folder.resolve(MERGED));
             MergeModels.Merged done = merge(request, fineTunes, merged, journal, workers);
             notes.addAll(done.warnings());
+            written.putAll(done.files());
             done.records().forEach(record -> records.add(named(MERGED, record)));
-            try (var model = Checkpoint.open(merged)) {
-                hashes.addWritten(model.files());
-            }
             sparsify(request, fineTunes, folder, done.hashes(), journal, workers, records, results);
         }
         for (Task task : tasks) {
@@ -219,7 +219,7 @@ public final class ConvertModels {
                 "convert",
                 hashes.get(),
                 words(request),
-                LedgerWriter.outputs(folder, hashes.written()),
+                LedgerWriter.outputs(folder, written),
                 records,
                 totals(results),
                 results,

@@ -64,18 +64,17 @@ public final class MergeModels {
             warnings.addAll(kinship(request, items));
             open.hashInto(hashes);
             try (var staged = Inputs.stage(request.output(), request.force())) {
-                List<TensorRecord> records =
+                Merged merged =
                         write(
-                                        request,
-                                        open,
-                                        items,
-                                        staged.path(),
-                                        Optional.empty(),
-                                        workers,
-                                        TileWatcher.NONE)
-                                .records();
-                List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
-                Ledger ledger = ledger(request, hashes.get(), records, outputs, warnings);
+                                request,
+                                open,
+                                items,
+                                staged.path(),
+                                Optional.empty(),
+                                workers,
+                                TileWatcher.NONE);
+                List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path(), merged.files());
+                Ledger ledger = ledger(request, hashes.get(), merged.records(), outputs, warnings);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -87,9 +86,13 @@ public final class MergeModels {
      * What {@link #into} did.
      *
      * @param hashes SHA-256 of merged tensors as far as they are known, by name
+     * @param files SHA-256 of the files they lie in
      */
     public record Merged(
-            List<TensorRecord> records, List<String> warnings, Map<String, String> hashes) {}
+            List<TensorRecord> records,
+            List<String> warnings,
+            Map<String, String> hashes,
+            Map<Path, String> files) {}
 
     /**
      * Merges into an existing folder, leaving out tensors that the journal knows from a run before.
@@ -282,9 +285,10 @@ public final class MergeModels {
         Map<String, String> metadata = open.base().metadata();
         List<TensorRecord> records;
         Map<String, String> hashes = new ConcurrentHashMap<>();
+        Map<Path, String> files;
         try (var out =
-                CheckpointWriter.createOrReopen(
-                        folder, tensors, metadata, request.maxShardBytes())) {
+                CheckpointWriter.createOrReopen(folder, tensors, metadata, request.maxShardBytes())
+                        .hashing()) {
             records =
                     workers.map(
                             IntStream.range(0, items.size()).boxed().toList(),
@@ -293,7 +297,12 @@ public final class MergeModels {
                                 Work work = () -> one(request, open, item, i, trims, out, watcher);
                                 (journal.isEmpty()
                                                 ? work.run()
-                                                : once(journal.get(), "merged-" + i, work))
+                                                : once(
+                                                        journal.get(),
+                                                        "merged-" + i,
+                                                        item,
+                                                        work,
+                                                        out))
                                         .ifPresent(hash -> hashes.put(item.info().name(), hash));
                                 request.progress().advance(item.bytes());
                                 return TensorRecord.of(
@@ -302,9 +311,10 @@ public final class MergeModels {
                                         item.out().bytes(),
                                         Map.of());
                             });
+            files = out.sha256();
         }
         SideFiles.copy(request.base(), folder);
-        return new Merged(records, open.warnings(), hashes);
+        return new Merged(records, open.warnings(), hashes, files);
     }
 
     /** Writes a tensor; gives its hash where that cost nothing more. */
@@ -312,10 +322,12 @@ public final class MergeModels {
         Optional<String> run() throws IOException;
     }
 
-    private static Optional<String> once(Journal journal, String key, Work work)
+    private static Optional<String> once(
+            Journal journal, String key, MergeItem item, Work work, CheckpointWriter out)
             throws IOException {
         Optional<JsonNode> known = journal.find(key);
         if (known.isPresent()) {
+            out.keep(item.info().name());
             return Optional.ofNullable(known.get().path(HASH).textValue());
         }
         Optional<String> hash = work.run();

@@ -11,6 +11,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
  * The largest entries of one residual, gathered in a single pass: all that reach a floor, which
@@ -32,7 +34,8 @@ public final class LargestEntries implements AutoCloseable {
 
     private final TensorPair pair;
     private final int floor;
-    private final Arena arena = Arena.ofConfined();
+    private final Blocks blocks;
+    private final boolean ownsBlocks;
     private final List<MemorySegment> full = new ArrayList<>();
     private Entries last = new Entries(BLOCK + FloorScan.PART); // not yet a block
     private final long[] high = new long[1 << 15]; // entries by the top 16 bits of their magnitude
@@ -41,9 +44,35 @@ public final class LargestEntries implements AutoCloseable {
     private double restLargest;
     private boolean restIsBelowFloor = true;
 
-    private LargestEntries(TensorPair pair, int floor) {
+    private LargestEntries(TensorPair pair, int floor, Blocks blocks, boolean ownsBlocks) {
         this.pair = pair;
         this.floor = floor;
+        this.blocks = blocks;
+        this.ownsBlocks = ownsBlocks;
+    }
+
+    /**
+     * Native memory that is used again for the next tensor: what the system gives anew it clears
+     * first, page by page. Safe from any thread until it is closed.
+     */
+    public static final class Blocks implements AutoCloseable {
+        private final Arena arena = Arena.ofShared();
+        private final Queue<MemorySegment> free = new ConcurrentLinkedQueue<>();
+
+        private MemorySegment take() {
+            MemorySegment block = free.poll();
+            return block == null ? arena.allocate(BLOCK_BYTES, 64) : block;
+        }
+
+        private void give(List<MemorySegment> some) {
+            free.addAll(some);
+            some.clear();
+        }
+
+        @Override
+        public void close() {
+            arena.close();
+        }
     }
 
     /** Sees some entries, in ascending order from call to call. */
@@ -161,7 +190,7 @@ public final class LargestEntries implements AutoCloseable {
         if (pair.elements() > Integer.MAX_VALUE) {
             return Optional.empty();
         }
-        var entries = new LargestEntries(pair, floor);
+        var entries = new LargestEntries(pair, floor, new Blocks(), true);
         try {
             var pass = new Pass(entries, MOST, new FloorScan());
             boolean fits = pair.walkWhile(FloorScan.PART, pass::take);
@@ -238,6 +267,7 @@ public final class LargestEntries implements AutoCloseable {
         private final TensorPair pair;
         private final long k;
         private final long most;
+        private final Blocks blocks;
         private final FloorScan scan;
         private final MagnitudeSample sample;
         private @Nullable LargestEntries entries;
@@ -249,8 +279,11 @@ public final class LargestEntries implements AutoCloseable {
          * @param k at least so many
          * @param most entries to hold; what needs more is given up
          * @param others of the same thread, in turn with which this one scans tiles
+         * @param blocks where entries are held; not closed before this
          */
-        public Gathering(TensorPair pair, long k, long most, List<Gathering> others) {
+        public Gathering(
+                TensorPair pair, long k, long most, List<Gathering> others, Blocks blocks) {
+            this.blocks = blocks;
             this.scan = others.isEmpty() ? new FloorScan() : others.getFirst().scan;
             this.pair = pair;
             this.k = k;
@@ -270,7 +303,7 @@ public final class LargestEntries implements AutoCloseable {
          */
         public void take(long first, float[] base, float[] model, int count) {
             if (pass == null) {
-                entries = new LargestEntries(pair, sample.floor(k, 0));
+                entries = new LargestEntries(pair, sample.floor(k, 0), blocks, false);
                 pass = new Pass(entries, most, scan);
             }
             fits = fits && pass.take(first, base, model, count);
@@ -297,7 +330,7 @@ public final class LargestEntries implements AutoCloseable {
         if (last.count < BLOCK) {
             return;
         }
-        MemorySegment block = arena.allocate(BLOCK_BYTES, 64);
+        MemorySegment block = blocks.take();
         last.moveTo(block);
         full.add(block);
         count += BLOCK;
@@ -350,7 +383,7 @@ public final class LargestEntries implements AutoCloseable {
         if (kept.count >= BLOCK) {
             kept.moveTo(full.get(stored++));
         }
-        full.subList(stored, full.size()).clear();
+        blocks.give(full.subList(stored, full.size()));
         last = kept;
         count = (long) stored * BLOCK + kept.count;
         restIsBelowFloor &= count == all;
@@ -438,6 +471,10 @@ public final class LargestEntries implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
+        if (ownsBlocks) {
+            blocks.close();
+        } else {
+            blocks.give(full);
+        }
     }
 }

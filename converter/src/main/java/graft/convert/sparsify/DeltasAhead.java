@@ -32,6 +32,7 @@ public final class DeltasAhead implements TileWatcher, AutoCloseable {
     private final SparsifyOptions options;
     private final Journal journal;
     private final AtomicLong room = new AtomicLong(MOST);
+    private final LargestEntries.Blocks blocks = new LargestEntries.Blocks();
 
     private DeltasAhead(SparsifyOptions options, Journal journal) {
         this.options = options;
@@ -101,7 +102,7 @@ public final class DeltasAhead implements TileWatcher, AutoCloseable {
             return Optional.empty();
         }
         List<LargestEntries.Gathering> beside = others.stream().map(Part::entries).toList();
-        var entries = new LargestEntries.Gathering(pair, count, most, beside);
+        var entries = new LargestEntries.Gathering(pair, count, most, beside, blocks);
         return Optional.of(new Part(m, coder, key, most, entries));
     }
 
@@ -163,5 +164,6 @@ public final class DeltasAhead implements TileWatcher, AutoCloseable {
     @Override
     public void close() {
         models.forEach(Checkpoint::close);
+        blocks.close();
     }
 }

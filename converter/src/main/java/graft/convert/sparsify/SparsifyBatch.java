@@ -225,9 +225,12 @@ public final class SparsifyBatch implements AutoCloseable {
             for (TensorInfo info : open.whole()) {
                 writer.writeWhole(info, open.model().bytes(info.name()));
             }
-            for (int i = 0; i < tensors.size(); i++) {
-                writer.writePart(tensors.get(i), journal.file(keys.apply(names.get(i))));
-            }
+            workers.map(
+                    tensors,
+                    tensor -> {
+                        writer.writePart(tensor, journal.file(keys.apply(tensor.info().name())));
+                        return tensor;
+                    });
         }
         SideFiles.copy(open.path(), folder);
         List<TensorRecord> records = new ArrayList<>();

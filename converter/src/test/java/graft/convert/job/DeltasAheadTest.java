@@ -21,6 +21,7 @@ import graft.convert.testing.Checkpoints;
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.checkpoint.CheckpointWriter;
 import graft.formats.delta.DeltaHeader;
+import graft.formats.io.Sha256;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.TensorInfo;
 
@@ -97,7 +98,10 @@ class DeltasAheadTest {
         List<Path> models = request.fineTunes().stream().map(MergeRequest.FineTune::path).toList();
         try (var ahead = DeltasAhead.open(models, options, journal)) {
             Path merged = Files.createDirectories(folder.resolve("merged"));
-            return new MergeModels().into(request, merged, journal, workers, ahead);
+            var done = new MergeModels().into(request, merged, journal, workers, ahead);
+            Path file = merged.resolve(Checkpoint.SINGLE_FILE);
+            assertThat(done.files()).isEqualTo(Map.of(file, Sha256.of(file)));
+            return done;
         }
     }
 

@@ -28,10 +28,15 @@ public final class CheckpointWriter implements TensorSink {
     /** The Hub's own size of a shard, 5 GB. */
     public static final long DEFAULT_SHARD_BYTES = 5_000_000_000L;
 
+    private final List<Path> files;
     private final List<SafetensorsWriter> shards;
     private final Map<String, SafetensorsWriter> owner;
 
-    private CheckpointWriter(List<SafetensorsWriter> shards, Map<String, SafetensorsWriter> owner) {
+    private CheckpointWriter(
+            List<Path> files,
+            List<SafetensorsWriter> shards,
+            Map<String, SafetensorsWriter> owner) {
+        this.files = files;
         this.shards = shards;
         this.owner = owner;
     }
@@ -80,6 +85,7 @@ public final class CheckpointWriter implements TensorSink {
             Opener opener)
             throws IOException {
         List<List<TensorInfo>> split = split(tensors, maxShardBytes);
+        List<Path> files = new ArrayList<>();
         List<SafetensorsWriter> shards = new ArrayList<>();
         Map<String, SafetensorsWriter> owner = HashMap.newHashMap(tensors.size());
         SequencedMap<String, String> weightMap = LinkedHashMap.newLinkedHashMap(tensors.size());
@@ -91,6 +97,7 @@ public final class CheckpointWriter implements TensorSink {
                                 : "model-%05d-of-%05d.safetensors".formatted(i + 1, split.size());
                 var shard = opener.open(folder.resolve(name), split.get(i), metadata);
                 shards.add(shard);
+                files.add(folder.resolve(name));
                 for (TensorInfo info : split.get(i)) {
                     owner.put(info.name(), shard);
                     if (weightMap.put(info.name(), name) != null) {
@@ -103,7 +110,7 @@ public final class CheckpointWriter implements TensorSink {
                 Path index = folder.resolve(WeightsKind.SAFETENSORS.index);
                 IndexWriter.write(index, weightMap, bytes);
             }
-            return new CheckpointWriter(shards, owner);
+            return new CheckpointWriter(files, shards, owner);
         } catch (Throwable e) {
             for (SafetensorsWriter shard : shards) {
                 shard.close();
@@ -142,13 +149,43 @@ public final class CheckpointWriter implements TensorSink {
         return shards;
     }
 
+    /** Lets files be hashed while they are written; to be called before any tensor is. */
+    public CheckpointWriter hashing() throws IOException {
+        for (SafetensorsWriter shard : shards) {
+            shard.hashing();
+        }
+        return this;
+    }
+
+    /** Of a file that was reopened, a tensor that was written before and stays as it is. */
+    public void keep(String tensor) throws IOException {
+        owner(tensor).keep(tensor);
+    }
+
+    /**
+     * SHA-256 of every file of weights; call it once, when everything is written.
+     *
+     * @throws IllegalStateException without {@link #hashing}
+     */
+    public Map<Path, String> sha256() throws IOException {
+        Map<Path, String> hashes = new HashMap<>();
+        for (int i = 0; i < shards.size(); i++) {
+            hashes.put(files.get(i), shards.get(i).sha256());
+        }
+        return hashes;
+    }
+
     @Override
     public void write(String tensor, long at, MemorySegment bytes) throws IOException {
+        owner(tensor).write(tensor, at, bytes);
+    }
+
+    private SafetensorsWriter owner(String tensor) {
         SafetensorsWriter shard = owner.get(tensor);
         if (shard == null) {
             throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
         }
-        shard.write(tensor, at, bytes);
+        return shard;
     }
 
     @Override

@@ -172,15 +172,28 @@ public final class SafetensorsWriter implements TensorSink {
 
     @Override
     public void write(String tensor, long at, MemorySegment bytes) throws IOException {
-        Slot slot = slots.get(tensor);
-        if (slot == null) {
-            throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
-        }
+        Slot slot = slot(tensor);
         Objects.checkFromIndexSize(at, bytes.byteSize(), slot.bytes());
         long begin = slot.begin() + at;
         FileWrites.fully(channel, bytes, begin);
         if (hash != null) {
             hash.wrote(begin, begin + bytes.byteSize());
+        }
+    }
+
+    private Slot slot(String tensor) {
+        Slot slot = slots.get(tensor);
+        if (slot == null) {
+            throw new NoSuchElementException("not planned: " + FileSpot.quote(tensor));
+        }
+        return slot;
+    }
+
+    /** Of a file that was reopened, a tensor that was written before and stays as it is. */
+    public void keep(String tensor) throws IOException {
+        Slot slot = slot(tensor);
+        if (hash != null) {
+            hash.wrote(slot.begin(), slot.begin() + slot.bytes());
         }
     }
 
