@@ -6,15 +6,26 @@ import graft.formats.tensor.TensorInfo;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Expected sizes and errors of one tensor, from its statistics alone. A value, safe from any
- * thread.
+ * Expected sizes and errors of one tensor, from its statistics alone. Safe from any thread.
  *
  * @param measured null where a plan needs none, so that none were taken
+ * @param dithered what was estimated of dithered steps, by step, as far as there is room: those of
+ *     an allocation are asked for again and again
  */
-record Estimator(TensorInfo info, @Nullable ResidualStatistics measured) {
+record Estimator(
+        TensorInfo info, @Nullable ResidualStatistics measured, Map<Double, Estimate> dithered) {
+    /** Steps that are remembered, more than an allocation has. */
+    private static final int REMEMBERED = 16;
+
+    Estimator(TensorInfo info, @Nullable ResidualStatistics measured) {
+        this(info, measured, new ConcurrentHashMap<>());
+    }
+
     private static final double LOG_2 = Math.log(2);
     private static final int POINTS = 32; // of the integral over the random number
     private static final int LEVELS = 64;
@@ -99,6 +110,18 @@ record Estimator(TensorInfo info, @Nullable ResidualStatistics measured) {
     }
 
     private Estimate dithered(double step) {
+        Estimate known = dithered.get(step);
+        if (known != null) {
+            return known;
+        }
+        Estimate estimate = estimateDithered(step);
+        if (dithered.size() < REMEMBERED) {
+            dithered.put(step, estimate);
+        }
+        return estimate;
+    }
+
+    private Estimate estimateDithered(double step) {
         double bits = 0;
         for (int i = 0; i < POINTS; i++) {
             double r = (i + 0.5) / POINTS / 2; // the other half mirrors it

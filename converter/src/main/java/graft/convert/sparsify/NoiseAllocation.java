@@ -98,6 +98,16 @@ final class NoiseAllocation {
         return best;
     }
 
+    /** Estimates of a tensor what {@link #of} asks for; any thread may do so ahead. */
+    static void prepare(Estimator estimator, SparsifyOptions options) {
+        double rms = estimator.statistics().rms();
+        if (options.select() == SparsifyOptions.Select.dither && rms > 0) {
+            for (double step : STEPS) {
+                estimator.of(new Treatment.Dithered(step * rms, 1), options);
+            }
+        }
+    }
+
     private static double vectorShare(List<Estimator> model) {
         double vectors = 0;
         double all = 0;

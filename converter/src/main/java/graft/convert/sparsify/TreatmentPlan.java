@@ -32,6 +32,9 @@ final class TreatmentPlan {
 
     private static final double FINEST = 4;
 
+    /** Tensors that a thread estimates together. */
+    private static final int TOGETHER = 256;
+
     /** What the directory takes for a tensor, deflated; measured on files of 50 to 300 tensors. */
     static final int DIRECTORY_BYTES = 30;
 
@@ -149,7 +152,7 @@ final class TreatmentPlan {
         double under = 0;
         double over = 2 * Math.max(room, 1);
         for (int round = 0; round < ROUNDS && Math.abs(most - aim) > CLOSE * total; round++) {
-            Amount amount = fit(estimators, room);
+            Amount amount = fit(estimators, room, Optional.of(workers));
             List<List<Treatment>> treatments = all(models, estimators, amount, workers, progress);
             long bytes = trial.bytes(treatments);
             least = Math.min(least, bytes);
@@ -162,7 +165,7 @@ final class TreatmentPlan {
             } else {
                 over = Math.min(over, room);
             }
-            room = expectedBytes(estimators, amount) + aim - bytes;
+            room = expectedBytes(estimators, amount, Optional.of(workers)) + aim - bytes;
             room = room > under && room < over ? room : (under + over) / 2;
         }
         if (best.isEmpty()) {
@@ -181,20 +184,25 @@ final class TreatmentPlan {
     /**
      * The amount that was asked for; of a number of bytes, what fits into it by estimates alone.
      */
-    Amount amount(List<List<Estimator>> estimators, double fixed) throws ConversionException {
+    Amount amount(List<List<Estimator>> estimators, double fixed) throws IOException {
         if (!(options.amount() instanceof Amount.Bytes(long total))) {
             return options.amount();
         }
         double room = total * (1 - LEFT_SAMPLED) - fixed;
-        Amount amount = fit(estimators, room);
-        double bytes = expectedBytes(estimators, amount);
+        Amount amount = fit(estimators, room, Optional.empty());
+        double bytes = expectedBytes(estimators, amount, Optional.empty());
         if (bytes > room) {
             throw tooFew(total, bytes + fixed);
         }
         return amount;
     }
 
-    private static List<List<Estimator>> statistics(
+    private boolean isAllocated() {
+        return options.amount() instanceof Amount.Noise
+                || options.amount() instanceof Amount.Bytes && options.select().rounds();
+    }
+
+    private List<List<Estimator>> statistics(
             List<OpenPair> models, Workers workers, Progress progress) throws IOException {
         List<TensorPair> all = models.stream().flatMap(m -> m.pairs().stream()).toList();
         progress.phase("measure %d residuals".formatted(all.size()), TensorPair.bytes(all));
@@ -204,6 +212,9 @@ final class TreatmentPlan {
                         pair -> {
                             var estimator =
                                     new Estimator(pair.model(), ResidualStatistics.of(pair));
+                            if (isAllocated()) {
+                                NoiseAllocation.prepare(estimator, options);
+                            }
                             progress.advance(pair.bytes());
                             return estimator;
                         });
@@ -381,7 +392,8 @@ final class TreatmentPlan {
      * The largest amount whose expected bytes, over all models, stay within {@code room}; the least
      * there is if none does.
      */
-    private Amount fit(List<List<Estimator>> estimators, double room) {
+    private Amount fit(List<List<Estimator>> estimators, double room, Optional<Workers> workers)
+            throws IOException {
         finer = 1;
         boolean rounds = options.select().rounds();
         DoubleFunction<Amount> amount =
@@ -392,7 +404,7 @@ final class TreatmentPlan {
         double high = rounds ? 25 : 0;
         for (int i = 0; i < 40; i++) {
             double middle = (low + high) / 2;
-            if (expectedBytes(estimators, amount.apply(middle)) <= room) {
+            if (expectedBytes(estimators, amount.apply(middle), workers) <= room) {
                 low = middle;
             } else {
                 high = middle;
@@ -404,7 +416,7 @@ final class TreatmentPlan {
             double most = FINEST;
             for (int i = 0; i < 30; i++) {
                 finer = (least + most) / 2;
-                if (expectedBytes(estimators, fitting) <= room) {
+                if (expectedBytes(estimators, fitting, workers) <= room) {
                     least = finer;
                 } else {
                     most = finer;
@@ -420,12 +432,33 @@ final class TreatmentPlan {
         return wholeBytes + 1024.0 + (double) DIRECTORY_BYTES * tensors;
     }
 
-    private double expectedBytes(List<List<Estimator>> estimators, Amount amount) {
+    /** Added in the order of tensors, whoever estimates them. */
+    private double expectedBytes(
+            List<List<Estimator>> estimators, Amount amount, Optional<Workers> workers)
+            throws IOException {
         double bytes = 0;
         for (List<Estimator> model : estimators) {
             List<Treatment> treatments = expected(model, amount);
-            for (int i = 0; i < model.size(); i++) {
-                bytes += model.get(i).of(treatments.get(i), options).bytes();
+            double[] each = new double[model.size()];
+            Workers.Work<Integer, Integer> some =
+                    first -> {
+                        int end = Math.min(first + TOGETHER, each.length);
+                        for (int i = first; i < end; i++) {
+                            each[i] = model.get(i).of(treatments.get(i), options).bytes();
+                        }
+                        return end;
+                    };
+            List<Integer> firsts =
+                    IntStream.iterate(0, i -> i < each.length, i -> i + TOGETHER).boxed().toList();
+            if (workers.isPresent()) {
+                workers.get().map(firsts, some);
+            } else {
+                for (int first : firsts) {
+                    some.run(first);
+                }
+            }
+            for (double one : each) {
+                bytes += one;
             }
         }
         return bytes;
