@@ -30,7 +30,14 @@ import java.util.stream.Collectors;
  */
 public final class ApplyAdapter {
     /** A component that is being merged. */
-    private record Plan(Components.Part part, BaseModel base, List<MergedTensor> tensors) {}
+    private record Plan(Components.Part part, BaseModel base, List<MergedTensor> tensors) {
+        /** The record of a tensor, by its path where there are several components. */
+        TensorRecord named(TensorRecord record) {
+            return part.folder().isEmpty()
+                    ? record
+                    : record.withName(part.folder() + "/" + record.name());
+        }
+    }
 
     /**
      * @throws ConversionException.BaseMismatch if the adapter does not fit the base
@@ -39,6 +46,15 @@ public final class ApplyAdapter {
      * @throws graft.formats.FormatException if a file cannot be read
      */
     public Ledger run(AdapterRequest request) throws IOException {
+        return run(request, false);
+    }
+
+    /** What {@link #run} would do; refuses what does not fit, writes nothing. */
+    public Ledger plan(AdapterRequest request) throws IOException {
+        return run(request, true);
+    }
+
+    private Ledger run(AdapterRequest request, boolean dryRun) throws IOException {
         long start = System.nanoTime();
         Path from = request.initial();
         List<BaseModel> open = new ArrayList<>();
@@ -66,11 +82,18 @@ public final class ApplyAdapter {
             if (initial != null) {
                 hashes.add("initial-adapter", String.valueOf(from), initial.files());
             }
+            if (dryRun) {
+                List<TensorRecord> records = new ArrayList<>();
+                for (Plan plan : plans) {
+                    plan.tensors().forEach(tensor -> records.add(plan.named(tensor.record())));
+                }
+                return ledger(request, adapter, hashes.get(), records, warnings, List.of());
+            }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 List<TensorRecord> records =
                         write(request, staged.path(), components, plans, workers);
-                Ledger ledger =
-                        ledger(request, adapter, hashes.get(), records, warnings, staged.path());
+                List<Ledger.Output> outputs = LedgerWriter.outputs(staged.path());
+                Ledger ledger = ledger(request, adapter, hashes.get(), records, warnings, outputs);
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -133,9 +156,8 @@ public final class ApplyAdapter {
         for (Plan plan : plans) {
             Path into = folder.resolve(plan.part().folder());
             Files.createDirectories(into);
-            String prefix = plan.part().folder().isEmpty() ? "" : plan.part().folder() + "/";
             for (TensorRecord record : writer.write(into, plan.base(), plan.tensors())) {
-                records.add(record.withName(prefix + record.name()));
+                records.add(plan.named(record));
             }
         }
         return records;
@@ -147,8 +169,7 @@ public final class ApplyAdapter {
             List<Ledger.Input> inputs,
             List<TensorRecord> records,
             List<String> warnings,
-            Path folder)
-            throws IOException {
+            List<Ledger.Output> outputs) {
         long carried = records.stream().filter(r -> r.treatment().equals("carried")).count();
         return new Ledger(
                 "apply",
@@ -160,7 +181,7 @@ public final class ApplyAdapter {
                         adapter.dialect(),
                         "type",
                         adapter.config().type().name()),
-                LedgerWriter.outputs(folder),
+                outputs,
                 records,
                 Map.of(
                         "modules", adapter.changes().size(),

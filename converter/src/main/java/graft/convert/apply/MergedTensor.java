@@ -1,6 +1,7 @@
 package graft.convert.apply;
 
 import graft.convert.ConversionException;
+import graft.convert.ledger.TensorRecord;
 import graft.formats.FileSpot;
 import graft.formats.tensor.DType;
 import graft.formats.tensor.Elements;
@@ -14,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 
 /**
  * How one tensor of the merged checkpoint is made.
@@ -54,6 +56,11 @@ record MergedTensor(
                 info.shape().rank() < 2
                         ? info.shape().elements()
                         : info.shape().elements() / Math.max(1, info.shape().extent(0)));
+    }
+
+    /** What a ledger says of it. */
+    TensorRecord record() {
+        return TensorRecord.of(out, treatment, out.bytes(), Map.of());
     }
 
     boolean isCarried() {

@@ -81,8 +81,7 @@ record WriteModel(Workers workers, Progress progress) {
                     item -> {
                         item.write(sink);
                         progress.advance(item.out().bytes());
-                        return TensorRecord.of(
-                                item.out(), item.treatment(), item.out().bytes(), Map.of());
+                        return item.record();
                     });
         }
     }

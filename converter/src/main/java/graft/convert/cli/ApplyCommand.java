@@ -79,6 +79,9 @@ final class ApplyCommand implements Callable<Integer> {
             })
     @Nullable String initial;
 
+    @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
+    boolean dryRun;
+
     /** What can be imitated. */
     enum Reference {
         peft
@@ -89,6 +92,9 @@ final class ApplyCommand implements Callable<Integer> {
         Printer printer = common.printer();
         int cores = threads.checked();
         long maxShardBytes = shards.checked();
+        if (dryRun && common.announcesDownload(write.output, refs(), null)) {
+            return ExitCodes.DONE;
+        }
         Path path = common.path(delta);
         checkKind(path);
         if (bases.isEmpty()) {
@@ -113,13 +119,29 @@ final class ApplyCommand implements Callable<Integer> {
                                                 (long) ledger.total("tensorsMerged"),
                                                 (long) ledger.total("modules"),
                                                 (long) ledger.total("tensorsCarried"))));
-        write.announce(printer);
+        write.announce(printer, dryRun);
         printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }
 
     private static boolean isDelta(Path path) {
         return DeltaReader.isAt(path) || (Files.isRegularFile(path) && !PeftAdapter.isAt(path));
+    }
+
+    private List<String> refs() {
+        List<String> refs = new ArrayList<>(List.of(delta));
+        bases.forEach(
+                base -> refs.add(isNamed(base) ? base.substring(base.indexOf('=') + 1) : base));
+        if (initial != null) {
+            refs.add(initial);
+        }
+        return refs;
+    }
+
+    /** Whether a base says of which component it is. */
+    private static boolean isNamed(String base) {
+        int equals = base.indexOf('=');
+        return equals > 0 && base.substring(0, equals).matches("[a-z][a-z0-9_]*");
     }
 
     private void checkKind(Path path) throws NoSuchFileException {
@@ -134,7 +156,7 @@ final class ApplyCommand implements Callable<Integer> {
         Set<String> components = new HashSet<>();
         for (String base : bases) {
             int equals = base.indexOf('=');
-            boolean isNamed = equals > 0 && base.substring(0, equals).matches("[a-z][a-z0-9_]*");
+            boolean isNamed = isNamed(base);
             String component = isNamed ? base.substring(0, equals) : "";
             String ref = isNamed ? base.substring(equals + 1) : base;
             if (!components.add(component)) {
@@ -162,18 +184,18 @@ final class ApplyCommand implements Callable<Integer> {
                             .formatted(delta),
                     "a sparse delta has one base and is exact: graft apply DELTA --base REF -o DIR");
         }
-        return new ApplyDelta()
-                .run(
-                        new ApplyRequest(
-                                path,
-                                common.name(delta),
-                                base.path(),
-                                base.source(),
-                                maxShardBytes,
-                                write.output,
-                                write.force,
-                                cores,
-                                common.progress()));
+        var request =
+                new ApplyRequest(
+                        path,
+                        common.name(delta),
+                        base.path(),
+                        base.source(),
+                        maxShardBytes,
+                        write.output,
+                        write.force,
+                        cores,
+                        common.progress());
+        return dryRun ? new ApplyDelta().plan(request) : new ApplyDelta().run(request);
     }
 
     private Ledger applyAdapter(Path path, List<AdapterRequest.Base> found, int cores)
@@ -183,18 +205,18 @@ final class ApplyCommand implements Callable<Integer> {
                     ShardOptions.NAME + " is for sparse deltas; an adapter keeps the base's files",
                     "leave it out");
         }
-        return new ApplyAdapter()
-                .run(
-                        new AdapterRequest(
-                                path,
-                                common.name(delta),
-                                found,
-                                initial == null ? null : common.path(initial),
-                                exactAs == null ? Rounding.ONCE : Rounding.PEFT,
-                                write.output,
-                                write.force,
-                                cores,
-                                common.progress()));
+        var request =
+                new AdapterRequest(
+                        path,
+                        common.name(delta),
+                        found,
+                        initial == null ? null : common.path(initial),
+                        exactAs == null ? Rounding.ONCE : Rounding.PEFT,
+                        write.output,
+                        write.force,
+                        cores,
+                        common.progress());
+        return dryRun ? new ApplyAdapter().plan(request) : new ApplyAdapter().run(request);
     }
 
     /** The merged model of the conversion that {@code task} is a part of. */

@@ -66,6 +66,9 @@ final class MergeCommand implements Callable<Integer> {
                             + " with XᵀX of every linear layer's inputs, named as its weight.")
     List<String> statistics = new ArrayList<>();
 
+    @Option(names = "--dry-run", description = "Say what would be done; write nothing.")
+    boolean dryRun;
+
     @Override
     public Integer call() throws Exception {
         Printer printer = common.printer();
@@ -75,6 +78,12 @@ final class MergeCommand implements Callable<Integer> {
         MergeOptions options =
                 config.isPresent() ? config.get().options() : merge.options(fineTunes.size());
         long maxShardBytes = shards.checked();
+        int cores = threads.checked();
+        List<String> refs = new ArrayList<>(fineTunes);
+        refs.addAll(statistics);
+        if (dryRun && common.announcesDownload(write.output, refs, base)) {
+            return ExitCodes.DONE;
+        }
         List<MergeRequest.FineTune> models = new ArrayList<>();
         for (String fineTune : fineTunes) {
             models.add(new MergeRequest.FineTune(common.path(fineTune), common.name(fineTune)));
@@ -89,23 +98,22 @@ final class MergeCommand implements Callable<Integer> {
                             .formatted(files.size(), options.method().word(), models.size()),
                     "--method fisher and regmean need one per fine-tune, the others none");
         }
-        Ledger ledger =
-                new MergeModels()
-                        .run(
-                                new MergeRequest(
-                                        config.map(_ -> Path.of(family.fineTunes.getFirst())),
-                                        common.path(base),
-                                        common.name(base),
-                                        models,
-                                        options,
-                                        files,
-                                        config.isPresent() ? config.get().dtype() : merge.dtype(),
-                                        maxShardBytes,
-                                        write.output,
-                                        write.force,
-                                        kinship.allowUnrelated,
-                                        threads.checked(),
-                                        common.progress()));
+        var request =
+                new MergeRequest(
+                        config.map(_ -> Path.of(family.fineTunes.getFirst())),
+                        common.path(base),
+                        common.name(base),
+                        models,
+                        options,
+                        files,
+                        config.isPresent() ? config.get().dtype() : merge.dtype(),
+                        maxShardBytes,
+                        write.output,
+                        write.force,
+                        kinship.allowUnrelated,
+                        cores,
+                        common.progress());
+        Ledger ledger = dryRun ? new MergeModels().plan(request) : new MergeModels().run(request);
         ledger.warnings().forEach(warning -> printer.note("warning: " + warning));
         printer.human(
                 "%d model%s, %s%s · %d tensors merged, %d carried from the base"
@@ -118,7 +126,7 @@ final class MergeCommand implements Callable<Integer> {
                                         : weight(options),
                                 (long) ledger.total("tensorsMerged"),
                                 (long) ledger.total("tensorsCarried")));
-        write.announce(printer);
+        write.announce(printer, dryRun);
         printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;
     }

@@ -82,6 +82,27 @@ public final class MergeModels {
         }
     }
 
+    /** What {@link #run} would do, from headers and a sample of the weights. */
+    public Ledger plan(MergeRequest request) throws IOException {
+        try (var open = Opened.of(request);
+                var hashes = new InputHashes()) {
+            List<MergeItem> items = open.plan();
+            List<String> warnings = new ArrayList<>(open.warnings());
+            warnings.addAll(kinship(request, items));
+            open.hashInto(hashes);
+            List<TensorRecord> records = items.stream().map(MergeModels::record).toList();
+            return ledger(request, hashes.get(), records, List.of(), warnings);
+        }
+    }
+
+    private static TensorRecord record(MergeItem item) {
+        return TensorRecord.of(
+                item.info(),
+                item.pairs().isEmpty() ? "carried" : "merged",
+                item.out().bytes(),
+                Map.of());
+    }
+
     /**
      * What {@link #into} did.
      *
@@ -305,11 +326,7 @@ public final class MergeModels {
                                                         out))
                                         .ifPresent(hash -> hashes.put(item.info().name(), hash));
                                 request.progress().advance(item.bytes());
-                                return TensorRecord.of(
-                                        item.info(),
-                                        item.pairs().isEmpty() ? "carried" : "merged",
-                                        item.out().bytes(),
-                                        Map.of());
+                                return record(item);
                             });
             files = out.sha256();
         }

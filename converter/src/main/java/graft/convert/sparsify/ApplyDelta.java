@@ -49,13 +49,13 @@ public final class ApplyDelta {
                 var workers = new Workers(request.threads())) {
             List<String> warnings = checkBase(request, delta.header(), base, workers);
             try (var staged = Inputs.stage(request.output(), request.force())) {
-                List<TensorRecord> records = write(request, staged.path(), delta, base, workers);
+                write(request, staged.path(), delta, base, workers);
                 SideFiles.copy(request.delta(), staged.path());
                 Ledger ledger =
                         ledger(
                                 request,
                                 base,
-                                records,
+                                records(delta),
                                 warnings,
                                 LedgerWriter.outputs(staged.path()));
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
@@ -63,6 +63,37 @@ public final class ApplyDelta {
                 return ledger;
             }
         }
+    }
+
+    /** What {@link #run} would do; reads the base to know it. */
+    public Ledger plan(ApplyRequest request) throws IOException {
+        try (var delta = DeltaReader.open(request.delta());
+                var base = Checkpoint.open(request.base());
+                var workers = new Workers(request.threads())) {
+            List<String> warnings = checkBase(request, delta.header(), base, workers);
+            return ledger(request, base, records(delta), warnings, List.of());
+        }
+    }
+
+    private static List<TensorRecord> records(DeltaReader delta) {
+        List<TensorRecord> records = new ArrayList<>();
+        for (TensorInfo info : delta.whole()) {
+            records.add(TensorRecord.of(info, "whole", info.bytes(), Map.of()));
+        }
+        for (SparseTensor tensor : delta.header().tensors()) {
+            TensorInfo info = tensor.info();
+            Map<String, Long> kept = Map.of("nonZeros", tensor.count());
+            records.add(TensorRecord.of(info, "applied", info.bytes(), kept));
+        }
+        delta.tied()
+                .forEach((tied, same) ->
+                        records.add(
+                                TensorRecord.of(
+                                        tied,
+                                        "tied",
+                                        tied.bytes(),
+                                        Map.of("tiedTo", same.name()))));
+        return records;
     }
 
     private static List<String> checkBase(
@@ -80,7 +111,7 @@ public final class ApplyDelta {
         return warnings;
     }
 
-    private static List<TensorRecord> write(
+    private static void write(
             ApplyRequest request, Path folder, DeltaReader delta, Checkpoint base, Workers workers)
             throws IOException {
         List<SparseTensor> sparse = delta.header().tensors();
@@ -95,36 +126,20 @@ public final class ApplyDelta {
         try (var out =
                 CheckpointWriter.create(
                         folder, all, delta.header().modelMetadata(), request.maxShardBytes())) {
-            List<TensorRecord> records = new ArrayList<>();
             for (TensorInfo info : delta.whole()) {
                 for (String name : named(names, info.name())) {
                     out.write(name, 0, delta.bytes(info));
                 }
                 request.progress().advance(info.bytes());
-                records.add(TensorRecord.of(info, "whole", info.bytes(), Map.of()));
             }
-            records.addAll(
-                    workers.map(
-                            sparse,
-                            tensor -> {
-                                List<String> own = named(names, tensor.info().name());
-                                apply(delta.entries(tensor), tensor, base, own, out);
-                                request.progress().advance(tensor.info().bytes());
-                                return TensorRecord.of(
-                                        tensor.info(),
-                                        "applied",
-                                        tensor.info().bytes(),
-                                        Map.of("nonZeros", tensor.count()));
-                            }));
-            delta.tied()
-                    .forEach((tied, same) ->
-                            records.add(
-                                    TensorRecord.of(
-                                            tied,
-                                            "tied",
-                                            tied.bytes(),
-                                            Map.of("tiedTo", same.name()))));
-            return records;
+            workers.map(
+                    sparse,
+                    tensor -> {
+                        List<String> own = named(names, tensor.info().name());
+                        apply(delta.entries(tensor), tensor, base, own, out);
+                        request.progress().advance(tensor.info().bytes());
+                        return own;
+                    });
         }
     }
 

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 
 import graft.formats.checkpoint.Checkpoint;
 import graft.formats.io.Sha256;
+import graft.formats.io.StagedOutput;
 import graft.formats.tensor.TensorInfo;
 
 import org.junit.jupiter.api.Test;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 
 /** Models in shards and as files of torch.save, through the launcher. */
@@ -124,6 +126,36 @@ class CheckpointKindsIT {
         assertThat(input.path("source").asText()).isEqualTo("merge.yml");
         assertThat(input.path("sha256").asText()).isEqualTo(Sha256.of(recipe));
         graft("verify", "merged");
+    }
+
+    /** What a dry run tells is what is then done. */
+    @Test
+    void dryRunTellsOfEveryTensorAndWritesNothing() throws Exception {
+        Path base = FAMILY.resolve("base");
+        graft("sparsify", FAMILY.resolve("fft-pos"), "--base", base, "-o", "delta");
+        Object[][] commands = {
+            {"merge", FAMILY.resolve("fft-pos"), FAMILY.resolve("fft-spam"), "--base", base},
+            {"apply", "delta", "--base", base},
+            {"apply", FAMILY.resolve("lora-pos"), "--base", base}
+        };
+        for (Object[] command : commands) {
+            Object[] all = Arrays.copyOf(command, command.length + 4);
+            System.arraycopy(
+                    new Object[] {"-o", "out", "--json", "--dry-run"}, 0, all, command.length, 4);
+            var dry = new GraftProcess(folder).run(all);
+            assertThat(dry.code()).as(dry.err()).isZero();
+            assertThat(folder.resolve("out")).doesNotExist();
+            all[all.length - 1] = "--force";
+            var done = new GraftProcess(folder).run(all);
+            assertThat(done.code()).as(done.err()).isZero();
+            JsonNode expected = new ObjectMapper().readTree(dry.out());
+            JsonNode actual = new ObjectMapper().readTree(done.out());
+            for (String field : List.of("inputs", "options", "tensors", "totals", "warnings")) {
+                assertThat(expected.get(field)).as(field).isEqualTo(actual.get(field));
+            }
+            assertThat(expected.get("outputs")).isEmpty();
+            StagedOutput.deleteTree(folder.resolve("out"));
+        }
     }
 
     private void graft(Object... arguments) throws IOException, InterruptedException {
