@@ -4,7 +4,6 @@ import graft.formats.archive.ElementType;
 import graft.formats.archive.Run;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
@@ -43,7 +42,7 @@ final class GuessTypes {
             long end = Math.min(size, chunk + CHUNK_BYTES);
             int length = (int) Math.min(SAMPLE_BYTES, end - chunk);
             long from = chunk + (end - chunk - length) / 16 * 8; // phases are those of the chunk
-            MemorySegment.copy(file, ValueLayout.JAVA_BYTE, from, sample, 0, length);
+            MemorySegment.copy(file, from, MemorySegment.ofArray(sample), 0, length);
             Guess guess = guess(sample, length);
             int width = guess.type().bytes();
             long start = Math.min(end, at + Math.floorMod(chunk + guess.phase() - at, width));

@@ -13,7 +13,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -239,7 +238,7 @@ final class PackPlan {
 
     private static boolean isShortened(MemorySegment bytes) {
         byte[] sample = new byte[(int) Math.min(SAMPLE_BYTES, bytes.byteSize())];
-        MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 0, sample, 0, sample.length);
+        MemorySegment.copy(bytes, 0, MemorySegment.ofArray(sample), 0, sample.length);
         return BlockEncoder.zstdBytes(sample) < WORTH * sample.length;
     }
 }

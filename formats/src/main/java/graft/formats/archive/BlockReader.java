@@ -4,7 +4,6 @@ import org.jspecify.annotations.Nullable;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -102,7 +101,7 @@ public final class BlockReader implements AutoCloseable {
                 read(other, from, reference, length, depth + 1);
             } else if (run.source() < bases.size()) {
                 MemorySegment base = bases.get(run.source());
-                MemorySegment.copy(base, ValueLayout.JAVA_BYTE, from, reference, 0, length);
+                MemorySegment.copy(base, from, MemorySegment.ofArray(reference), 0, length);
             } else {
                 reference = null;
             }

@@ -3,7 +3,6 @@ package graft.formats.io;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
@@ -86,7 +85,7 @@ public final class Sha256 {
             }
             for (long at = 0; at < bytes.byteSize(); at += chunk.length) {
                 int length = (int) Math.min(chunk.length, bytes.byteSize() - at);
-                MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, at, chunk, 0, length);
+                MemorySegment.copy(bytes, at, MemorySegment.ofArray(chunk), 0, length);
                 digest.update(chunk, 0, length);
             }
         }

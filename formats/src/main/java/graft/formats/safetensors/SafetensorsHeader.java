@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 
@@ -44,14 +43,17 @@ record SafetensorsHeader(
         long dataStart = PREFIX_BYTES + length;
         long dataBytes = file.byteSize() - dataStart;
         var parsed = HeaderParser.parse(name, file.asSlice(PREFIX_BYTES, length), dataBytes);
-        List<Entry> sorted =
-                parsed.entries().stream()
-                        .sorted(
-                                Comparator.comparingLong(Entry::begin)
-                                        .thenComparingLong(Entry::end))
-                        .toList();
+        List<Entry> sorted = parsed.entries().stream().sorted(SafetensorsHeader::byPlace).toList();
         checkCoverage(name, dataStart, dataBytes, sorted, parsed.isComplete());
         return new SafetensorsHeader(dataStart, sorted, parsed.metadata(), parsed.warnings());
+    }
+
+    /**
+     * A comparator of the JDK's making would not be in the launcher's cache, being serializable.
+     */
+    private static int byPlace(Entry one, Entry other) {
+        int begins = Long.compare(one.begin(), other.begin());
+        return begins != 0 ? begins : Long.compare(one.end(), other.end());
     }
 
     private static long jsonBytes(String name, MemorySegment file) throws IOException {
