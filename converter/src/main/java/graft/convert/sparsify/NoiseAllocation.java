@@ -9,6 +9,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.DoubleStream;
 
 /**
  * Shares bits out over tensors so that a given noise on the weights costs as few bytes as possible,
@@ -45,9 +46,9 @@ final class NoiseAllocation {
     /** Relative; a million times what rounding does. */
     private static final double SLACK = 1e-9;
 
-    private final List<List<Chosen>> candidates;
+    private final List<Choices> candidates;
 
-    private NoiseAllocation(List<List<Chosen>> candidates) {
+    private NoiseAllocation(List<Choices> candidates) {
         this.candidates = candidates;
     }
 
@@ -58,7 +59,9 @@ final class NoiseAllocation {
     static NoiseAllocation of(List<Estimator> model, SparsifyOptions options) {
         double dropped = vectorShare(model) < MOSTLY_VECTORS ? DROPPED_VECTOR : SIGNAL;
         return new NoiseAllocation(
-                model.stream().map(e -> outer(candidates(e, options, dropped))).toList());
+                model.stream()
+                        .map(e -> Choices.of(outer(candidates(e, options, dropped))))
+                        .toList());
     }
 
     /**
@@ -69,33 +72,53 @@ final class NoiseAllocation {
     List<Chosen> atLevel(double level) {
         double low = -60; // logarithm of bytes per harm
         double high = 60;
-        List<Chosen> best = List.of();
+        double[] harms = new double[candidates.size()];
         for (int i = 0; i < 60; i++) {
             double price = (low + high) / 2;
-            List<Chosen> chosen = cheapest(Math.exp(price));
-            if (chosen.stream().mapToDouble(Chosen::harm).sum() <= level) {
-                best = chosen;
+            double perHarm = Math.exp(price);
+            for (int tensor = 0; tensor < harms.length; tensor++) {
+                Choices choices = candidates.get(tensor);
+                harms[tensor] = choices.harms[choices.cheapest(perHarm)];
+            }
+            if (DoubleStream.of(harms).sum() <= level) {
                 high = price;
             } else {
                 low = price;
             }
         }
-        return best.isEmpty() ? cheapest(Math.exp(high)) : best;
+        double price = Math.exp(high);
+        return candidates.stream()
+                .map(choices -> choices.all.get(choices.cheapest(price)))
+                .toList();
     }
 
-    private List<Chosen> cheapest(double price) {
-        return candidates.stream().map(choices -> cheapest(choices, price)).toList();
+    /** Of one tensor, with what decides between them side by side: many a price is tried. */
+    private record Choices(List<Chosen> all, double[] bytes, double[] harms) {
+        static Choices of(List<Chosen> all) {
+            return new Choices(
+                    all,
+                    all.stream().mapToDouble(Chosen::bytes).toArray(),
+                    all.stream().mapToDouble(Chosen::harm).toArray());
+        }
+
+        /** The first of the cheapest. */
+        int cheapest(double price) {
+            int best = 0;
+            double least = bytes[0] + price * harms[0];
+            for (int i = 1; i < bytes.length; i++) {
+                double cost = bytes[i] + price * harms[i];
+                if (cost < least) {
+                    best = i;
+                    least = cost;
+                }
+            }
+            return best;
+        }
     }
 
     /** The first of the cheapest for one tensor. */
     static Chosen cheapest(List<Chosen> choices, double price) {
-        Chosen best = choices.getFirst();
-        for (Chosen choice : choices) {
-            if (choice.bytes() + price * choice.harm() < best.bytes() + price * best.harm()) {
-                best = choice;
-            }
-        }
-        return best;
+        return choices.get(Choices.of(choices).cheapest(price));
     }
 
     /** Estimates of a tensor what {@link #of} asks for; any thread may do so ahead. */
