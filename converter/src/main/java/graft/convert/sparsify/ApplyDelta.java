@@ -5,6 +5,7 @@ import graft.convert.ledger.Ledger;
 import graft.convert.ledger.LedgerWriter;
 import graft.convert.ledger.TensorRecord;
 import graft.convert.plan.DeltaBase;
+import graft.convert.plan.InputHashes;
 import graft.convert.plan.Inputs;
 import graft.convert.plan.Workers;
 import graft.formats.checkpoint.Checkpoint;
@@ -46,18 +47,19 @@ public final class ApplyDelta {
         long start = System.nanoTime();
         try (var delta = DeltaReader.open(request.delta());
                 var base = Checkpoint.open(request.base());
-                var workers = new Workers(request.threads())) {
+                var workers = new Workers(request.threads());
+                var hashes = new InputHashes()) {
+            hashInto(hashes, request, base);
             List<String> warnings = checkBase(request, delta.header(), base, workers);
             try (var staged = Inputs.stage(request.output(), request.force())) {
-                write(request, staged.path(), delta, base, workers);
+                Map<Path, String> files = write(request, staged.path(), delta, base, workers);
                 SideFiles.copy(request.delta(), staged.path());
                 Ledger ledger =
                         ledger(
-                                request,
-                                base,
+                                hashes.get(),
                                 records(delta),
                                 warnings,
-                                LedgerWriter.outputs(staged.path()));
+                                LedgerWriter.outputs(staged.path(), files));
                 LedgerWriter.write(staged.path(), ledger, workers.figuresSince(start));
                 staged.commit();
                 return ledger;
@@ -69,9 +71,11 @@ public final class ApplyDelta {
     public Ledger plan(ApplyRequest request) throws IOException {
         try (var delta = DeltaReader.open(request.delta());
                 var base = Checkpoint.open(request.base());
-                var workers = new Workers(request.threads())) {
+                var workers = new Workers(request.threads());
+                var hashes = new InputHashes()) {
+            hashInto(hashes, request, base);
             List<String> warnings = checkBase(request, delta.header(), base, workers);
-            return ledger(request, base, records(delta), warnings, List.of());
+            return ledger(hashes.get(), records(delta), warnings, List.of());
         }
     }
 
@@ -111,7 +115,8 @@ public final class ApplyDelta {
         return warnings;
     }
 
-    private static void write(
+    /** Hashes of the files written. */
+    private static Map<Path, String> write(
             ApplyRequest request, Path folder, DeltaReader delta, Checkpoint base, Workers workers)
             throws IOException {
         List<SparseTensor> sparse = delta.header().tensors();
@@ -125,7 +130,11 @@ public final class ApplyDelta {
         request.progress().phase("apply to %d tensors".formatted(sparse.size()), bytes);
         try (var out =
                 CheckpointWriter.create(
-                        folder, all, delta.header().modelMetadata(), request.maxShardBytes())) {
+                                folder,
+                                all,
+                                delta.header().modelMetadata(),
+                                request.maxShardBytes())
+                        .hashing()) {
             for (TensorInfo info : delta.whole()) {
                 for (String name : named(names, info.name())) {
                     out.write(name, 0, delta.bytes(info));
@@ -140,6 +149,7 @@ public final class ApplyDelta {
                         request.progress().advance(tensor.info().bytes());
                         return own;
                     });
+            return out.sha256();
         }
     }
 
@@ -180,20 +190,20 @@ public final class ApplyDelta {
         }
     }
 
-    private static Ledger ledger(
-            ApplyRequest request,
-            Checkpoint base,
-            List<TensorRecord> records,
-            List<String> warnings,
-            List<Ledger.Output> outputs)
-            throws IOException {
+    private static void hashInto(InputHashes hashes, ApplyRequest request, Checkpoint base) {
         Path file =
                 Files.isDirectory(request.delta())
                         ? request.delta().resolve(DeltaHeader.FILE_NAME)
                         : request.delta();
-        List<Ledger.Input> inputs = new ArrayList<>();
-        inputs.addAll(Inputs.of("base", request.baseSource(), base.files()));
-        inputs.addAll(Inputs.of("delta", request.source(), List.of(file)));
+        hashes.add("base", request.baseSource(), base.files());
+        hashes.add("delta", request.source(), List.of(file));
+    }
+
+    private static Ledger ledger(
+            List<Ledger.Input> inputs,
+            List<TensorRecord> records,
+            List<String> warnings,
+            List<Ledger.Output> outputs) {
         return new Ledger(
                 "apply",
                 inputs,
