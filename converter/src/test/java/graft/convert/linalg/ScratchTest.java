@@ -10,12 +10,10 @@ import java.util.Arrays;
 class ScratchTest {
     @Test
     void matricesAreZeroThoughTheirMemoryWasUsed() {
+        int[] sizes = {3, 64, 200, 300, 300, 5}; // those of 300 go beyond what is kept
         for (int i = 0; i < 3; i++) {
             try (var scratch = new Scratch()) {
-                for (int size :
-                        new int[] {
-                            3, 64, 200, 300, 300, 5
-                        }) { // the last ones go beyond what is kept
+                for (int size : sizes) {
                     Matrix matrix = scratch.matrix(size, size);
                     assertThat(matrix.toArray()).containsOnly(0);
                     fill(matrix, 7);
