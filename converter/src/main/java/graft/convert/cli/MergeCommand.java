@@ -45,6 +45,7 @@ final class MergeCommand implements Callable<Integer> {
                     "--gamma",
                     "--merge-scope",
                     "--alpha",
+                    "--merge-seed",
                     "--dtype",
                     "--statistics");
 
@@ -152,7 +153,7 @@ final class MergeCommand implements Callable<Integer> {
         for (String name : IN_THE_FILE) {
             if (spec.commandLine().getParseResult().hasMatchedOption(name)) {
                 throw new UsageException(
-                        "%s: %s says that".formatted(name, first),
+                        "%s has no effect beside %s".formatted(name, first),
                         "change the file, or go without");
             }
         }

@@ -59,6 +59,7 @@ final class SweepCommand implements Callable<Integer> {
                         cores,
                         common.progress());
         Ledger ledger = new ConvertModels().run(request);
+        ledger.warnings().forEach(warning -> printer.note("note: " + warning));
         printer.human(ForecastTable.of(ledger.results()));
         printer.document(() -> LedgerWriter.toJson(ledger, Map.of()));
         return ExitCodes.DONE;

@@ -126,6 +126,11 @@ class CheckpointKindsIT {
         assertThat(input.path("source").asText()).isEqualTo("merge.yml");
         assertThat(input.path("sha256").asText()).isEqualTo(Sha256.of(recipe));
         graft("verify", "merged");
+        for (String option : List.of("--merge-seed", "--weight")) {
+            var beside = new GraftProcess(folder).run("merge", "merge.yml", option, 3, "-o", "no");
+            assertThat(beside.code()).isEqualTo(2);
+            assertThat(beside.errorLine()).contains(option + " has no effect beside merge.yml");
+        }
     }
 
     /** What a dry run tells is what is then done. */

@@ -216,6 +216,12 @@ class ConvertIT {
             assertThat(allowed.code()).as(allowed.err()).isZero();
             assertThat(allowed.err()).contains("point elsewhere");
         }
+        List<Object> sweep = new ArrayList<>(List.of("sweep", stranger, "--base", base));
+        assertThat(graft.run(sweep.toArray()).code()).isEqualTo(65);
+        sweep.add("--allow-unrelated-base");
+        var swept = graft.run(sweep.toArray());
+        assertThat(swept.code()).as(swept.err()).isZero();
+        assertThat(swept.err()).contains("point elsewhere");
     }
 
     /** Their weights have other names than PEFT's, before and after. */
