@@ -193,6 +193,7 @@ public final class ConvertModels {
             Workers workers,
             InputHashes hashes)
             throws IOException {
+        StagedOutput.deleteUnfinished(folder);
         Path work = folder.resolve(WORK);
         var journal = new Journal(work);
         List<TensorRecord> records = new ArrayList<>();

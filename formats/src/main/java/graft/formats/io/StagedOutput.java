@@ -173,6 +173,15 @@ public final class StagedOutput implements AutoCloseable {
         }
     }
 
+    /** Deletes what runs that were killed were writing to below {@code parent}. */
+    public static void deleteUnfinished(Path parent) throws IOException {
+        try (var unfinished = Files.newDirectoryStream(parent, ".*.partial")) {
+            for (Path temporary : unfinished) {
+                deleteTree(temporary);
+            }
+        }
+    }
+
     /**
      * Deletes a folder and all in it; links are deleted, not followed. Does nothing if it is not
      * there.
