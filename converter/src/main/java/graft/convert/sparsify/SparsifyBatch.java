@@ -17,6 +17,7 @@ import graft.formats.tensor.TensorInfo;
 import graft.formats.tensor.TensorSource;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -274,7 +275,7 @@ public final class SparsifyBatch implements AutoCloseable {
             throws IOException {
         Optional<CodedTensor> known =
                 journal.find(key).flatMap(json -> CodedTensor.fromJson(pair.model(), json));
-        if (known.isPresent()) {
+        if (known.isPresent() && Files.exists(journal.file(key))) {
             return known.get();
         }
         var coder = new TensorCoder(pair, treatment, options);

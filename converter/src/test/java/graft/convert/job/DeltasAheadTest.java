@@ -92,6 +92,22 @@ class DeltasAheadTest {
         }
     }
 
+    /**
+     * A run that was killed while it deleted its journal may have left an entry without its part.
+     */
+    @Test
+    void partThatIsGoneIsCodedAgain() throws IOException {
+        MergeRequest merge = request(DType.F32, MergeOptions.taskArithmetic(0.3));
+        SparsifyOptions options = SparsifyOptions.signs(0.05);
+        try (var workers = new Workers(1)) {
+            var journal = new Journal(folder.resolve("ahead"));
+            merge(merge, options, journal, workers);
+            List<Written> whole = write(options, journal, Map.of(), workers);
+            Files.delete(journal.file("1-3"));
+            assertThat(write(options, journal, Map.of(), workers)).isEqualTo(whole);
+        }
+    }
+
     private MergeModels.Merged merge(
             MergeRequest request, SparsifyOptions options, Journal journal, Workers workers)
             throws IOException {
