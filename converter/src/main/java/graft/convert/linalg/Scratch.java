@@ -78,9 +78,9 @@ public final class Scratch implements AutoCloseable {
 
     @Override
     public void close() {
+        arena.close(); // refuses other threads, and a second time
         if (takes) {
             kept.taken = false;
         }
-        arena.close();
     }
 }

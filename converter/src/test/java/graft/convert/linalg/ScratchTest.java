@@ -47,6 +47,20 @@ class ScratchTest {
         assertThatThrownBy(matrix::toArray).isInstanceOf(IllegalStateException.class);
     }
 
+    @Test
+    void closingTwiceGivesNobodyTheMemoryOfAnother() {
+        var closed = new Scratch();
+        closed.close();
+        try (var outer = new Scratch()) {
+            assertThatThrownBy(closed::close).isInstanceOf(IllegalStateException.class);
+            Matrix matrix = outer.matrix(2, 2);
+            try (var inner = new Scratch()) {
+                fill(inner.matrix(2, 2), 5);
+            }
+            assertThat(matrix.toArray()).containsOnly(0);
+        }
+    }
+
     private static void fill(Matrix matrix, double value) {
         double[] values = new double[matrix.rows() * matrix.columns()];
         Arrays.fill(values, value);
