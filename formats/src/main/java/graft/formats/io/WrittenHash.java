@@ -42,7 +42,7 @@ public final class WrittenHash implements AutoCloseable {
     }
 
     private synchronized void add(long from, long to) {
-        beyond.put(from, to);
+        beyond.merge(from, to, Math::max); // an empty piece may lie at the start of another
         while (!beyond.isEmpty() && beyond.firstKey() <= written) {
             written = Math.max(written, beyond.pollFirstEntry().getValue());
         }

@@ -70,6 +70,22 @@ class WrittenHashTest {
         }
     }
 
+    /** As of a tensor without elements; what follows it would be hashed at the end only. */
+    @Test
+    void emptyPieceDoesNotHideTheOneThatBeginsWhereItDoes() throws IOException {
+        byte[] bytes = {1, 2, 3, 4, 5, 6};
+        try (var channel = open(folder.resolve("file"));
+                var hash = new WrittenHash(channel)) {
+            FileWrites.fully(channel, MemorySegment.ofArray(bytes), 0);
+            hash.wrote(4, 6);
+            hash.wrote(4, 4);
+            hash.wrote(0, 4);
+            FileWrites.fully(channel, MemorySegment.ofArray(new byte[] {0}), 5); // comes too late
+
+            assertThat(hash.hex()).isEqualTo(Sha256.of(MemorySegment.ofArray(bytes)));
+        }
+    }
+
     private static FileChannel open(Path file) throws IOException {
         return FileChannel.open(
                 file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
