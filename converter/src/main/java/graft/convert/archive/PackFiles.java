@@ -8,6 +8,7 @@ import graft.formats.archive.BlockCodec;
 import graft.formats.archive.BlockEncoder;
 import graft.formats.archive.Manifest;
 import graft.formats.archive.Run;
+import graft.formats.io.Sha256;
 import graft.formats.io.StagedOutput;
 
 import org.jspecify.annotations.Nullable;
@@ -101,7 +102,7 @@ public final class PackFiles {
         ArchiveWriter.Planned file = plan.planned().get(number);
         List<Piece> pieces = Piece.of(file.runs());
         int level = file.bytes() > LARGE_BYTES ? LARGE_LEVEL : SMALL_LEVEL;
-        var hash = new FileHash();
+        var hash = new Sha256.Running();
         writer.begin();
         try (var windows = FileWindows.open(plan.files().get(number).file(), pieces)) {
             blocks.run(
@@ -116,12 +117,12 @@ public final class PackFiles {
                                             slot.encoder.length(),
                                             slot.crc),
                             (block, slot) -> {
-                                hash.update(slot.raw, slot.length);
+                                hash.add(slot.raw, slot.length);
                                 windows.done(block);
                                 request.progress().advance(slot.length);
                             }));
         }
-        writer.end(hash.hex());
+        writer.end(hash.end());
     }
 
     /** A block to code: where it lies in the file and in its run. */

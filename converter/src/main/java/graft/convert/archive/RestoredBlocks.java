@@ -8,6 +8,7 @@ import graft.formats.archive.ArchiveFile;
 import graft.formats.archive.ArchiveLayout;
 import graft.formats.archive.ArchiveReader;
 import graft.formats.archive.BlockReader;
+import graft.formats.io.Sha256;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -54,17 +55,17 @@ final class RestoredBlocks implements AutoCloseable {
      */
     void restore(int file, Sink sink) throws IOException {
         ArchiveFile entry = archive.manifest().files().get(file);
-        var hash = new FileHash();
+        var hash = new Sha256.Running();
         blocks.run(
                 entry.blocks().size(),
                 (block, slot) -> slot.length = slot.reader.read(file, block, slot.raw),
                 List.of(
                         (_, slot) -> sink.write(slot.raw, slot.length),
                         (_, slot) -> {
-                            hash.update(slot.raw, slot.length);
+                            hash.add(slot.raw, slot.length);
                             progress.advance(slot.length);
                         }));
-        if (!hash.hex().equals(entry.sha256())) {
+        if (!hash.end().equals(entry.sha256())) {
             throw new MalformedFileException(
                     FileSpot.of(archive.path()),
                     "file %s: what was restored has another SHA-256 than what was packed"

@@ -3,7 +3,6 @@ package graft.formats.io;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.channels.FileChannel;
-import java.util.HexFormat;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -57,7 +56,7 @@ public final class WrittenHash implements AutoCloseable {
         hashing.lock();
         try {
             reader.read(channel, channel.size());
-            return HexFormat.of().formatHex(reader.digest());
+            return reader.end();
         } finally {
             hashing.unlock();
         }
