@@ -160,12 +160,12 @@ public final class Elements {
         }
     }
 
-    private static void reinterpret(int[] bits, float[] into, int at, int count) {
+    static void reinterpret(int[] bits, float[] into, int at, int count) {
         MemorySegment.copy(
                 bits, 0, MemorySegment.ofArray(into), ValueLayout.JAVA_INT, 4L * at, count);
     }
 
-    private static void reinterpret(float[] from, int at, int[] bits, int count) {
+    static void reinterpret(float[] from, int at, int[] bits, int count) {
         MemorySegment.copy(
                 MemorySegment.ofArray(from), ValueLayout.JAVA_INT, 4L * at, bits, 0, count);
     }
@@ -263,6 +263,10 @@ public final class Elements {
             }
             return;
         }
+        roundIntoUpper(bits, count);
+    }
+
+    private static void roundIntoUpper(int[] bits, int count) {
         for (int i = 0; i < count; i++) {
             bits[i] = bits[i] + 0x7fff + (bits[i] >>> 16 & 1) & 0xffff0000;
         }
@@ -270,20 +274,23 @@ public final class Elements {
 
     /** The same where there is none, with the upper halves apart. */
     static void roundBrain(int[] bits, short[] halves, int count) {
-        for (int i = 0; i < count; i++) {
-            bits[i] = bits[i] + 0x7fff + (bits[i] >>> 16 & 1) & 0xffff0000;
-        }
+        roundIntoUpper(bits, count);
         for (int i = 0; i < count; i++) {
             halves[i] = (short) (bits[i] >>> 16);
         }
     }
 
     private static boolean hasNan(int[] bits, int count) {
+        return largest(bits, count) > INFINITY_BITS;
+    }
+
+    /** Bits of the largest magnitude; a NaN has more than all else. */
+    static int largest(int[] bits, int count) {
         int largest = 0;
         for (int i = 0; i < count; i++) {
             largest = Math.max(largest, bits[i] & Integer.MAX_VALUE);
         }
-        return largest > INFINITY_BITS;
+        return largest;
     }
 
     /** Float32 to bfloat16, to nearest even; a NaN stays a quiet NaN. */

@@ -3,7 +3,6 @@ package graft.formats.tensor;
 import graft.formats.io.Layouts;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * Narrows tiles of float32 to a type, rounding as {@link Elements#narrow} does, and gives them back
@@ -34,10 +33,11 @@ public final class Narrower {
      * @return whether all are finite as they are stored; if not, nothing is done
      */
     public boolean round(float[] values, int count) {
-        // maxima of int are vectorised, of float not: and NaN has more bits than all else
-        MemorySegment.copy(MemorySegment.ofArray(values), ValueLayout.JAVA_INT, 0, bits, 0, count);
+        // maxima of int are vectorised, of float not
+        Elements.reinterpret(values, 0, bits, count);
+        float largest = Float.intBitsToFloat(Elements.largest(bits, count));
         // rounding keeps their order, so the largest tells of all
-        if (!Float.isFinite(Elements.round(type, Float.intBitsToFloat(largest(bits, count))))) {
+        if (!Float.isFinite(Elements.round(type, largest))) {
             return false;
         }
         if (type == DType.F16) {
@@ -45,18 +45,9 @@ public final class Narrower {
             Elements.widenHalf(halves, 0, values, 0, count);
         } else if (type == DType.BF16) {
             Elements.roundBrain(bits, halves, count);
-            MemorySegment.copy(
-                    bits, 0, MemorySegment.ofArray(values), ValueLayout.JAVA_INT, 0, count);
+            Elements.reinterpret(bits, values, 0, count);
         }
         return true;
-    }
-
-    private static int largest(int[] bits, int count) {
-        int largest = 0;
-        for (int i = 0; i < count; i++) {
-            largest = Math.max(largest, bits[i] & Integer.MAX_VALUE);
-        }
-        return largest;
     }
 
     /** Stores what was rounded last into {@code bytes}, from element {@code first}. */
