@@ -55,6 +55,15 @@ public final class MergeModels {
      * @throws ConversionException.OutputExists if the output is there and may not be replaced
      */
     public Ledger run(MergeRequest request) throws IOException {
+        return run(request, false);
+    }
+
+    /** What {@link #run} would do, from headers and a sample of the weights. */
+    public Ledger plan(MergeRequest request) throws IOException {
+        return run(request, true);
+    }
+
+    private Ledger run(MergeRequest request, boolean dryRun) throws IOException {
         long start = System.nanoTime();
         try (var open = Opened.of(request);
                 var workers = new Workers(request.threads());
@@ -63,6 +72,10 @@ public final class MergeModels {
             List<String> warnings = new ArrayList<>(open.warnings());
             warnings.addAll(kinship(request, items));
             open.hashInto(hashes);
+            if (dryRun) {
+                List<TensorRecord> records = items.stream().map(MergeModels::record).toList();
+                return ledger(request, hashes.get(), records, List.of(), warnings);
+            }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 Merged merged =
                         write(
@@ -79,19 +92,6 @@ public final class MergeModels {
                 staged.commit();
                 return ledger;
             }
-        }
-    }
-
-    /** What {@link #run} would do, from headers and a sample of the weights. */
-    public Ledger plan(MergeRequest request) throws IOException {
-        try (var open = Opened.of(request);
-                var hashes = new InputHashes()) {
-            List<MergeItem> items = open.plan();
-            List<String> warnings = new ArrayList<>(open.warnings());
-            warnings.addAll(kinship(request, items));
-            open.hashInto(hashes);
-            List<TensorRecord> records = items.stream().map(MergeModels::record).toList();
-            return ledger(request, hashes.get(), records, List.of(), warnings);
         }
     }
 

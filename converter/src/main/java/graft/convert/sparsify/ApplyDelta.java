@@ -44,6 +44,15 @@ public final class ApplyDelta {
      * @throws graft.formats.FormatException if a file cannot be read
      */
     public Ledger run(ApplyRequest request) throws IOException {
+        return run(request, false);
+    }
+
+    /** What {@link #run} would do; reads the base to know it. */
+    public Ledger plan(ApplyRequest request) throws IOException {
+        return run(request, true);
+    }
+
+    private static Ledger run(ApplyRequest request, boolean dryRun) throws IOException {
         long start = System.nanoTime();
         try (var delta = DeltaReader.open(request.delta());
                 var base = Checkpoint.open(request.base());
@@ -51,6 +60,9 @@ public final class ApplyDelta {
                 var hashes = new InputHashes()) {
             hashInto(hashes, request, base);
             List<String> warnings = checkBase(request, delta.header(), base, workers);
+            if (dryRun) {
+                return ledger(hashes.get(), records(delta), warnings, List.of());
+            }
             try (var staged = Inputs.stage(request.output(), request.force())) {
                 Map<Path, String> files = write(request, staged.path(), delta, base, workers);
                 SideFiles.copy(request.delta(), staged.path());
@@ -64,18 +76,6 @@ public final class ApplyDelta {
                 staged.commit();
                 return ledger;
             }
-        }
-    }
-
-    /** What {@link #run} would do; reads the base to know it. */
-    public Ledger plan(ApplyRequest request) throws IOException {
-        try (var delta = DeltaReader.open(request.delta());
-                var base = Checkpoint.open(request.base());
-                var workers = new Workers(request.threads());
-                var hashes = new InputHashes()) {
-            hashInto(hashes, request, base);
-            List<String> warnings = checkBase(request, delta.header(), base, workers);
-            return ledger(hashes.get(), records(delta), warnings, List.of());
         }
     }
 
