@@ -93,7 +93,7 @@ final class NoiseAllocation {
     }
 
     /** Of one tensor, with what decides between them side by side: many a price is tried. */
-    private record Choices(List<Chosen> all, double[] bytes, double[] harms) {
+    record Choices(List<Chosen> all, double[] bytes, double[] harms) {
         static Choices of(List<Chosen> all) {
             return new Choices(
                     all,
@@ -114,11 +114,6 @@ final class NoiseAllocation {
             }
             return best;
         }
-    }
-
-    /** The first of the cheapest for one tensor. */
-    static Chosen cheapest(List<Chosen> choices, double price) {
-        return choices.get(Choices.of(choices).cheapest(price));
     }
 
     /** Estimates of a tensor what {@link #of} asks for; any thread may do so ahead. */

@@ -25,14 +25,19 @@ class NoiseAllocationTest {
             List<NoiseAllocation.Chosen> outer = NoiseAllocation.outer(all);
             assertThat(outer).isNotEmpty();
             for (double price = -30; price <= 30; price += 0.25) {
-                assertThat(NoiseAllocation.cheapest(outer, Math.exp(price)))
+                assertThat(cheapest(outer, Math.exp(price)))
                         .as("round %d, price e^%s", round, price)
-                        .isSameAs(NoiseAllocation.cheapest(all, Math.exp(price)));
+                        .isSameAs(cheapest(all, Math.exp(price)));
             }
             if (all.size() > 100) {
                 assertThat(outer).hasSizeLessThan(all.size() / 2);
             }
         }
+    }
+
+    private static NoiseAllocation.Chosen cheapest(
+            List<NoiseAllocation.Chosen> choices, double price) {
+        return choices.get(NoiseAllocation.Choices.of(choices).cheapest(price));
     }
 
     /** Near a curve of falling bytes over harm, as rounding steps are; some of them twice. */
