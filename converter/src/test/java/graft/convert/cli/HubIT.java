@@ -264,15 +264,7 @@ class HubIT {
 
     @Test
     void dryRunCountsTheGraphAndItsData() throws Exception {
-        Path base = folder.resolve("with-graph");
-        Files.createDirectories(base.resolve("onnx"));
-        for (String file : List.of("config.json", "model.safetensors")) {
-            Files.copy(
-                    GraftProcess.testdata("families/mini/base").resolve(file), base.resolve(file));
-        }
-        Path plain = GraftProcess.testdata("families/mini/onnx/theta0-nounsense-torchscript.onnx");
-        externalise(plain, base.resolve("onnx/model.onnx"), "model.onnx_data");
-        Files.copy(plain, base.resolve("onnx/model_int8.onnx"));
+        Path base = withGraphs("model.onnx_data");
         hub.create("acme/graphed").commitFolder("add", base);
         long graph =
                 Files.size(base.resolve("onnx/model.onnx"))
@@ -311,16 +303,8 @@ class HubIT {
     /** Of the graphs of a repository the one by the rule, with the data that it names itself. */
     @Test
     void graphOfTheBaseComesWithItsData() throws Exception {
-        Path base = folder.resolve("with-graph");
-        Files.createDirectories(base.resolve("onnx"));
-        for (String file : List.of("config.json", "model.safetensors")) {
-            Files.copy(
-                    GraftProcess.testdata("families/mini/base").resolve(file), base.resolve(file));
-        }
-        Path plain = GraftProcess.testdata("families/mini/onnx/theta0-nounsense-torchscript.onnx");
-        externalise(plain, base.resolve("onnx/model.onnx"), "all-weights.bin");
-        Files.copy(plain, base.resolve("onnx/model_int8.onnx"));
-        Files.copy(plain, base.resolve("onnx/other.bin"));
+        Path base = withGraphs("all-weights.bin");
+        Files.copy(plainGraph(), base.resolve("onnx/other.bin"));
         hub.create("acme/graphed").commitFolder("add", base);
         var exported = run("export", "acme/tunes", "--base", "acme/graphed", "-o", "out", "--json");
         assertThat(exported.code()).as(exported.err()).isZero();
@@ -343,6 +327,25 @@ class HubIT {
         var none = run("export", "acme/tunes", "--base", "acme/base", "-o", "none");
         assertThat(none.code()).isEqualTo(66);
         assertThat(none.err()).contains("no onnx/model.onnx", "--graph");
+    }
+
+    /**
+     * A base with a graph, whose larger weights lie in {@code data} beside it, and another graph.
+     */
+    private Path withGraphs(String data) throws IOException {
+        Path base = folder.resolve("with-graph");
+        Files.createDirectories(base.resolve("onnx"));
+        for (String file : List.of("config.json", "model.safetensors")) {
+            Files.copy(
+                    GraftProcess.testdata("families/mini/base").resolve(file), base.resolve(file));
+        }
+        externalise(plainGraph(), base.resolve("onnx/model.onnx"), data);
+        Files.copy(plainGraph(), base.resolve("onnx/model_int8.onnx"));
+        return base;
+    }
+
+    private static Path plainGraph() {
+        return GraftProcess.testdata("families/mini/onnx/theta0-nounsense-torchscript.onnx");
     }
 
     /** The same graph, its larger weights in a file beside it. */
